@@ -1,0 +1,11 @@
+"""The exercises of the book, as data, and the checker that names the reader's mistake.
+
+One module per chapter holds its exercises: `derivation`, `numerical_stability`,
+`derivatives`. Each exercise has `check`, `hint` and `solution`::
+
+    from companion.exercises import numerical_stability as ex
+
+    ex.softmax.check(my_softmax)
+    ex.softmax.hint()
+    ex.softmax.solution()
+"""

@@ -1,0 +1,319 @@
+"""Log-sum-exp, softmax and log-softmax: the three faces of one exponential sum.
+
+What lives here: maps from logits to numbers and distributions. Losses are in
+`losses`, slopes in `derivatives`.
+
+Conventions. Classes lie on the last axis unless `axis` says otherwise. Integers and
+bools become float64; every float type keeps its dtype. 16-bit types are computed in
+float32 and rounded once at the end, because their own sums overflow at 65504 classes.
+`logsumexp` is exact at infinite entries. A row with a +inf, or with nothing but -inf,
+has no softmax: it becomes nan, and other rows do not notice.
+"""
+
+import numpy as np
+
+
+def as_floating(x):
+    """`x` in the precision to compute in, and the dtype that the result shall have.
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers or bools.
+
+    Returns
+    -------
+    work : ndarray
+        `x` as float32 or wider, in native byte order. May share memory with `x`.
+    dtype : numpy.dtype
+        float64 for integers and bools, else the dtype of `x`.
+
+    Raises
+    ------
+    TypeError
+        If `x` does not hold real numbers.
+
+    Examples
+    --------
+    >>> work, dtype = as_floating(np.float16([1, 2]))
+    >>> work.dtype, dtype
+    (dtype('float32'), dtype('float16'))
+    """
+    x = np.asarray(x)
+    if x.dtype.kind in "biu":
+        x = x.astype(np.float64)
+    # bfloat16 and other extension floats are of kind V; they know how to become float32.
+    is_float = x.dtype.kind == "f" or np.can_cast(x.dtype, np.float32)
+    if not is_float or x.dtype.names:
+        raise TypeError(f"logits and probabilities must be real numbers; got dtype {x.dtype}.")
+    dtype = x.dtype.newbyteorder("=")
+    return x.astype(np.promote_types(dtype, np.float32), copy=False), dtype
+
+
+def gaps_and_log_rest(x, axis=-1):
+    """The two parts of log-softmax: `x - max(x)`, and `logsumexp(x) - max(x)`.
+
+    Every function of this module, and every loss, is made of these two. The second part
+    is log1p of the sum without the maximum: the largest term is exp(0) = 1, and adding
+    it to a tiny rest would round the rest away.
+
+    Parameters
+    ----------
+    x : ndarray of float, shape (..., K)
+        Logits, already in working precision.
+    axis : int
+        Where the classes are.
+
+    Returns
+    -------
+    gaps : ndarray, shape (..., K)
+        x - max(x), at most 0.
+    log_rest : ndarray, shape (..., 1)
+        log(sum(exp(gaps))), at least 0. nan where max(x) is infinite.
+
+    Examples
+    --------
+    >>> gaps, log_rest = gaps_and_log_rest(np.array([40.0, 0.0]))
+    >>> gaps, log_rest
+    (array([  0., -40.]), array([4.24835426e-18]))
+    """
+    if x.ndim == 0:
+        raise ValueError(
+            "logits must have an axis of classes, shape (..., K); got one number, shape ()."
+        )
+    largest = x.max(axis=axis, keepdims=True, initial=-np.inf)
+    with np.errstate(over="ignore"):  # a gap past the largest float: exp(-inf) = 0 is right
+        gaps = x - largest
+    exps = np.exp(gaps)
+    if x.shape[axis]:  # no classes, no maximum to take out
+        peak = np.expand_dims(x.argmax(axis=axis), axis)
+        # The gap at the peak is 0, and nan if the peak is infinite: both are wanted here.
+        np.put_along_axis(exps, peak, np.take_along_axis(gaps, peak, axis), axis)
+    return gaps, np.log1p(exps.sum(axis=axis, keepdims=True))
+
+
+def logsumexp(x, axis=-1, keepdims=False):
+    """log(sum(exp(x))), the smooth maximum, without overflow and with all its digits.
+
+    ::
+
+        logsumexp(x) = m + log1p(sum of exp(x_i - m) over all i but the largest),  m = max(x)
+
+    It lies between max(x) and max(x) + log K. Its gradient is softmax(x).
+
+    Parameters
+    ----------
+    x : array_like, shape (..., K)
+        Logits.
+    axis : int
+        Axis to sum over.
+    keepdims : bool
+        Keep that axis, with length 1.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        In the unit of `x`. Exact for infinite entries; -inf for an empty axis.
+
+    Raises
+    ------
+    TypeError
+        If `x` does not hold real numbers.
+    ValueError
+        If `x` is a single number without an axis.
+
+    References
+    ----------
+    Blanchard, Higham & Higham (2021), "Accurately computing the log-sum-exp and softmax
+    functions", IMA J. Numer. Anal. 41(4), doi:10.1093/imanum/draa038.
+
+    Examples
+    --------
+    The small term survives, although 1 + exp(-40) rounds to 1.
+
+    >>> logsumexp([[0, 0], [0, -40], [1000, 1000]])
+    array([6.93147181e-01, 4.24835426e-18, 1.00069315e+03])
+    """
+    x, dtype = as_floating(x)
+    with np.errstate(invalid="ignore"):  # inf - inf: replaced by the maximum below
+        _, log_rest = gaps_and_log_rest(x, axis)
+    largest = x.max(axis=axis, keepdims=True, initial=-np.inf)
+    result = np.where(np.isfinite(largest), largest + log_rest, largest)
+    return (result if keepdims else result.squeeze(axis)).astype(dtype, copy=False)
+
+
+def softmax(x, axis=-1):
+    """Logits to probabilities: exp(x) divided by its sum.
+
+    ::
+
+        softmax(x)_i = exp(x_i - m) / sum_j exp(x_j - m),  m = max(x)
+
+    The name is short for "soft argmax": the result points at the largest entry. The
+    soft version of the maximum itself is `logsumexp`.
+
+    Parameters
+    ----------
+    x : array_like, shape (..., K)
+        Logits.
+    axis : int
+        Axis of the classes.
+
+    Returns
+    -------
+    ndarray, shape (..., K)
+        Probabilities: not negative, and their sum along `axis` is 1. A row with a +inf,
+        or of nothing but -inf, becomes nan, with NumPy's "invalid value" warning.
+
+    Raises
+    ------
+    TypeError
+        If `x` does not hold real numbers.
+    ValueError
+        If `x` is a single number without an axis.
+
+    References
+    ----------
+    Bridle (1990), "Probabilistic interpretation of feedforward classification network
+    outputs", doi:10.1007/978-3-642-76153-9_28. Blanchard, Higham & Higham (2021), section 4:
+    dividing is more accurate than exp(x - logsumexp(x)), doi:10.1093/imanum/draa038.
+
+    Examples
+    --------
+    >>> softmax([[1, 2, 3], [1001, 1002, 1003]])
+    array([[0.09003057, 0.24472847, 0.66524096],
+           [0.09003057, 0.24472847, 0.66524096]])
+    """
+    x, dtype = as_floating(x)
+    if x.ndim == 0:
+        raise ValueError(
+            "logits must have an axis of classes, shape (..., K); got one number, shape ()."
+        )
+    with np.errstate(over="ignore"):  # a gap past the largest float: exp(-inf) = 0 is right
+        exps = np.exp(x - x.max(axis=axis, keepdims=True, initial=-np.inf))
+    return (exps / exps.sum(axis=axis, keepdims=True)).astype(dtype, copy=False)
+
+
+def log_softmax(x, axis=-1):
+    """The logarithm of softmax, also where softmax itself underflows or rounds to 1.
+
+    ::
+
+        log_softmax(x)_i = (x_i - m) - log1p(sum of the other exponentials),  m = max(x)
+
+    Subtracting the maximum first matters: x_i - (m + log(...)) would round the
+    logarithm away when m is large.
+
+    Parameters
+    ----------
+    x : array_like, shape (..., K)
+        Logits.
+    axis : int
+        Axis of the classes.
+
+    Returns
+    -------
+    ndarray, shape (..., K)
+        Log-probabilities in nats, at most 0. A row with a +inf, or of nothing but -inf,
+        becomes nan, with NumPy's "invalid value" warning.
+
+    Raises
+    ------
+    TypeError
+        If `x` does not hold real numbers.
+    ValueError
+        If `x` is a single number without an axis.
+
+    References
+    ----------
+    Blanchard, Higham & Higham (2021), doi:10.1093/imanum/draa038.
+
+    Examples
+    --------
+    >>> log_softmax([[0, 0], [40, 0], [0, -1000]])
+    array([[-6.93147181e-01, -6.93147181e-01],
+           [-4.24835426e-18, -4.00000000e+01],
+           [ 0.00000000e+00, -1.00000000e+03]])
+    """
+    x, dtype = as_floating(x)
+    gaps, log_rest = gaps_and_log_rest(x, axis)
+    return (gaps - log_rest).astype(dtype, copy=False)
+
+
+def one_hot(labels, num_classes):
+    """Integer labels as distributions: 1 at the true class, 0 elsewhere.
+
+    Parameters
+    ----------
+    labels : array_like of int, shape (...)
+        Class indices in 0..K-1.
+    num_classes : int
+        K.
+
+    Returns
+    -------
+    ndarray of float64, shape (..., K)
+
+    Raises
+    ------
+    TypeError
+        If labels are not integers.
+    ValueError
+        If a label lies outside 0..K-1.
+
+    Examples
+    --------
+    >>> one_hot([2, 0], 3)
+    array([[0., 0., 1.],
+           [1., 0., 0.]])
+    """
+    labels = as_labels(labels, num_classes)
+    return (labels[..., np.newaxis] == np.arange(num_classes)).astype(np.float64)
+
+
+def as_labels(labels, num_classes):
+    """`labels` as an integer array, or the error that NumPy would not raise.
+
+    Indexing would take -1 for the last class and answer without a word.
+
+    Parameters
+    ----------
+    labels : array_like of int, shape (...)
+        Class indices.
+    num_classes : int
+        K.
+
+    Returns
+    -------
+    ndarray of int, shape (...)
+
+    Raises
+    ------
+    TypeError
+        If labels are not integers.
+    ValueError
+        If a label lies outside 0..K-1.
+
+    Examples
+    --------
+    >>> as_labels([2, -1], 3)
+    Traceback (most recent call last):
+    ...
+    ValueError: labels must lie in 0..2 for 3 classes; got -1 at position (1,).
+    """
+    labels = np.asarray(labels)
+    if labels.size == 0:  # an empty list is float64 to NumPy, and has no wrong label in it
+        labels = labels.astype(np.intp)
+    if labels.dtype.kind not in "iu":
+        raise TypeError(
+            "labels must be integers, one class index per example; "
+            f"got dtype {labels.dtype}. For one-hot or soft targets use softmax_cross_entropy."
+        )
+    outside = (labels < 0) | (labels >= num_classes)
+    if outside.any():
+        place = tuple(int(i) for i in np.argwhere(outside)[0])
+        raise ValueError(
+            f"labels must lie in 0..{num_classes - 1} for {num_classes} classes; "
+            f"got {labels[place]} at position {place}."
+        )
+    return labels

@@ -1,0 +1,216 @@
+"""Losses of a softmax classifier: logits in, one number per example out.
+
+Softmax is inside every function here, as its name says: pass logits, never
+probabilities. Nothing is averaged: write `.mean()` where you want a mean. Nothing takes
+a temperature: write `logits / T`. Results have the dtype of the logits.
+"""
+
+import numpy as np
+
+from companion.functions import as_floating, as_labels, gaps_and_log_rest, softmax
+
+
+def softmax_cross_entropy(logits, targets):
+    """Cross-entropy, in nats, of target distributions under softmax(logits).
+
+    ::
+
+        loss = -sum(targets * log_softmax(logits))
+
+    Parameters
+    ----------
+    logits : array_like, shape (..., K)
+        Unnormalised log-probabilities, classes on the last axis.
+    targets : array_like, shape (..., K)
+        One-hot or soft targets. They are used as they are, also if they do not sum to 1.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        One loss per example. A target of 0 costs 0, also against a logit of -inf.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    See Also
+    --------
+    softmax_cross_entropy_with_labels : the same loss for integer labels.
+
+    Examples
+    --------
+    >>> softmax_cross_entropy([[0, 0], [0, -np.inf]], [[0.5, 0.5], [1, 0]])
+    array([0.69314718, 0.        ])
+    """
+    logits, dtype = as_floating(logits)
+    targets = as_targets(targets, logits)
+    gaps, log_rest = gaps_and_log_rest(logits)
+    surprise = log_rest - gaps  # (..., K): -log_softmax, and 0 rather than -0
+    surprise = np.where((targets == 0) & np.isposinf(surprise), 0, surprise)
+    return (targets * surprise).sum(axis=-1).astype(dtype, copy=False)
+
+
+def softmax_cross_entropy_with_labels(logits, labels):
+    """Cross-entropy, in nats, of integer labels under softmax(logits).
+
+    For one example with logits z and true class y::
+
+        loss = -log_softmax(z)[y] = logsumexp(z) - z[y]
+
+    Parameters
+    ----------
+    logits : array_like, shape (..., K)
+        Unnormalised log-probabilities, classes on the last axis.
+    labels : array_like of int, shape (...)
+        True class of each example, in 0..K-1.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        One loss per example, at least 0. A right and sure answer keeps its digits: logits
+        [40, 0] and label 0 cost 4.25e-18. A true class with logit -inf costs inf.
+
+    Raises
+    ------
+    TypeError
+        If labels are not integers.
+    ValueError
+        If labels do not have the shape of the logits without the last axis, or leave
+        0..K-1. (NumPy would read -1 as the last class and answer without a word.)
+
+    See Also
+    --------
+    softmax_cross_entropy : the same loss for one-hot or soft targets.
+
+    References
+    ----------
+    Blanchard, Higham & Higham (2021), doi:10.1093/imanum/draa038.
+
+    Examples
+    --------
+    Equal logits over four classes cost log 4.
+
+    >>> softmax_cross_entropy_with_labels([[0, 0, 0, 0], [40, 0, 0, 0]], [2, 0])
+    array([1.38629436e+00, 1.27450628e-17])
+    """
+    logits, dtype = as_floating(logits)
+    index = label_index(labels, logits)
+    gaps, log_rest = gaps_and_log_rest(logits)
+    loss = log_rest - np.take_along_axis(gaps, index, axis=-1)
+    return loss[..., 0].astype(dtype, copy=False)
+
+
+def softmax_squared_error(logits, targets):
+    """Squared distance between softmax(logits) and the targets: the Brier score.
+
+    ::
+
+        loss = sum((softmax(logits) - targets) ** 2)
+
+    Parameters
+    ----------
+    logits : array_like, shape (..., K)
+        Unnormalised log-probabilities, classes on the last axis.
+    targets : array_like, shape (..., K)
+        One-hot or soft targets.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        One loss per example, summed (not averaged) over classes; at most 2.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    References
+    ----------
+    Brier (1950), "Verification of forecasts expressed in terms of probability",
+    doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2.
+
+    Examples
+    --------
+    >>> softmax_squared_error([[0, 0], [1000, 0]], [[1, 0], [0, 1]])
+    array([0.5, 2. ])
+    """
+    logits, dtype = as_floating(logits)
+    targets = as_targets(targets, logits)
+    return ((softmax(logits) - targets) ** 2).sum(axis=-1).astype(dtype, copy=False)
+
+
+def as_targets(targets, logits):
+    """`targets` in the precision of the logits, or the error that NumPy would not raise.
+
+    Parameters
+    ----------
+    targets : array_like, shape (..., K)
+        Distributions over the classes.
+    logits : ndarray, shape (..., K)
+        Logits in working precision.
+
+    Returns
+    -------
+    ndarray, shape (..., K)
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Examples
+    --------
+    >>> as_targets([1, 0], np.zeros((3, 2)))
+    Traceback (most recent call last):
+    ...
+    ValueError: targets must have the shape of the logits, (3, 2); got (2,). \
+For integer labels use softmax_cross_entropy_with_labels.
+    """
+    targets, _ = as_floating(targets)
+    if targets.shape != logits.shape:
+        raise ValueError(
+            f"targets must have the shape of the logits, {logits.shape}; got {targets.shape}. "
+            "For integer labels use softmax_cross_entropy_with_labels."
+        )
+    return targets
+
+
+def label_index(labels, logits):
+    """Checked labels with an axis of length 1 at the end, as take_along_axis wants them.
+
+    Parameters
+    ----------
+    labels : array_like of int, shape (...)
+        Class indices.
+    logits : ndarray, shape (..., K)
+        Logits in working precision.
+
+    Returns
+    -------
+    ndarray of int, shape (..., 1)
+
+    Raises
+    ------
+    TypeError
+        If labels are not integers.
+    ValueError
+        If the shape does not fit or a label leaves 0..K-1.
+
+    Examples
+    --------
+    >>> label_index([1, 0], np.zeros((2, 3)))
+    array([[1],
+           [0]])
+    """
+    if logits.ndim == 0:
+        raise ValueError(
+            "logits must have an axis of classes, shape (..., K); got one number, shape ()."
+        )
+    labels = as_labels(labels, logits.shape[-1])
+    if labels.shape != logits.shape[:-1]:
+        raise ValueError(
+            f"labels must have the shape of the logits without classes, {logits.shape[:-1]}; "
+            f"got {labels.shape}. For one-hot or soft targets use softmax_cross_entropy."
+        )
+    return labels[..., np.newaxis].astype(np.intp, copy=False)

@@ -1,0 +1,205 @@
+"""Small Matplotlib helpers. Each draws on the axes that it is given and returns them.
+
+Nothing changes at import: a chapter calls `book_style()` once. Lines are told apart by a
+label at their end and by dash or marker, not by colour alone.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+# Okabe & Ito's palette: told apart by readers with any kind of colour vision.
+BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#A0508A", "#666666"
+COLORS = (BLUE, ORANGE, GREEN, PURPLE, GREY)
+
+
+def book_style():
+    """Set the look of every figure in the book: sharp, quiet, no frame.
+
+    Examples
+    --------
+    >>> book_style()
+    """
+    plt.rcParams.update(
+        {
+            "figure.figsize": (6.4, 3.4),
+            "figure.dpi": 150,
+            "figure.constrained_layout.use": True,
+            "font.size": 10.5,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.prop_cycle": plt.cycler(color=COLORS),
+            "axes.titlesize": 11,
+            "axes.titlelocation": "left",
+            "lines.linewidth": 2,
+            "legend.frameon": False,
+        }
+    )
+
+
+def bars(ax, probs, names=None, *, color=BLUE):
+    """Draw a distribution as bars, with its numbers written on them.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Where to draw.
+    probs : array_like, shape (K,)
+        Heights.
+    names : sequence of str, optional
+        One name per class; 0..K-1 if left out.
+    color : str
+        Colour of the bars.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> fig, ax = plt.subplots()
+    >>> len(bars(ax, [0.25, 0.75]).patches)
+    2
+    >>> plt.close(fig)
+    """
+    names = [str(k) for k in range(len(probs))] if names is None else names
+    drawn = ax.bar(names, probs, color=color, width=0.7)
+    ax.bar_label(drawn, labels=[f"{p:.2f}" for p in probs], padding=2, fontsize=9)
+    ax.margins(y=0.15)
+    return ax
+
+
+def line(ax, x, y, label, *, color=BLUE, dash="-", at=-1, offset=(4, 0)):
+    """Draw a line with its name beside it instead of in a legend.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Where to draw.
+    x, y : array_like, shape (N,)
+        Points.
+    label : str
+        The name.
+    color, dash : str
+        Colour and line style.
+    at : int
+        Index of the point that the name stands beside.
+    offset : tuple of float
+        From that point to the name, in points.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> fig, ax = plt.subplots()
+    >>> len(line(ax, [0, 1], [0, 1], "identity").lines)
+    1
+    >>> plt.close(fig)
+    """
+    ax.plot(x, y, color=color, linestyle=dash)
+    ax.annotate(
+        label,
+        (x[at], y[at]),
+        xytext=offset,
+        textcoords="offset points",
+        color=color,
+        va="center",
+    )
+    return ax
+
+
+def simplex_xy(probs):
+    """Where distributions over three classes lie in the triangle.
+
+    Parameters
+    ----------
+    probs : array_like, shape (..., 3)
+        Distributions.
+
+    Returns
+    -------
+    x, y : ndarray, shape (...)
+        Class 0 is the corner at (0, 0), class 1 the one at (1, 0), class 2 the top.
+
+    Examples
+    --------
+    >>> x, y = simplex_xy([[1, 0, 0], [0, 1, 0]])
+    >>> x, y
+    (array([0., 1.]), array([0., 0.]))
+    """
+    probs = np.asarray(probs, dtype=float)
+    return probs[..., 1] + probs[..., 2] / 2, probs[..., 2] * np.sqrt(3) / 2
+
+
+def simplex(ax, names=("class 0", "class 1", "class 2")):
+    """Draw the empty triangle of distributions over three classes.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Where to draw; place points with `simplex_xy`.
+    names : sequence of str
+        Names of the corners.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> fig, ax = plt.subplots()
+    >>> len(simplex(ax).texts)
+    3
+    >>> plt.close(fig)
+    """
+    x, y = simplex_xy(np.eye(3)[[0, 1, 2, 0]])
+    ax.plot(x, y, color=GREY, linewidth=1)
+    for k, (name, va) in enumerate(zip(names, ["top", "top", "bottom"], strict=True)):
+        shift = -4 if va == "top" else 4
+        ax.annotate(
+            name,
+            (x[k], y[k]),
+            xytext=(0, shift),
+            textcoords="offset points",
+            ha="center",
+            va=va,
+        )
+    ax.set_aspect("equal")
+    ax.axis("off")
+    return ax
+
+
+def matrix(ax, values, *, decimals=2):
+    """Draw a small matrix as shaded squares with its numbers in them.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Where to draw.
+    values : array_like, shape (M, N)
+        Shaded from orange (negative) over white (0) to blue (positive).
+    decimals : int
+        How many to write.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> fig, ax = plt.subplots()
+    >>> len(matrix(ax, np.eye(3)).texts)
+    9
+    >>> plt.close(fig)
+    """
+    values = np.asarray(values)
+    largest = np.abs(values).max() or 1.0
+    ax.imshow(values, cmap="RdBu", vmin=-1.6 * largest, vmax=1.6 * largest)
+    for (i, j), value in np.ndenumerate(values):
+        ax.text(j, i, f"{value:.{decimals}f}", ha="center", va="center", fontsize=9)
+    ax.set_xticks(range(values.shape[1]))
+    ax.set_yticks(range(values.shape[0]))
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0)
+    return ax

@@ -1,0 +1,127 @@
+"""Execute the chapters and store them in canonical form. Run by `make refresh`.
+
+    python -m tools.refresh [chapters/derivation.ipynb ...]
+
+A canonical notebook has its outputs, fixed cell ids, no stderr, no timestamps, and only
+the tags that we use. Markdown cells that begin with GENERATED are written from the
+exercise's data, so that hints and solutions exist once. An output that is equal to the
+stored one within the tolerance is left alone, so that a refresh makes no noise in git.
+"""
+
+import hashlib
+import importlib
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+from tools.approx import Approx
+
+CHAPTERS = Path(__file__).resolve().parent.parent / "chapters"
+GENERATED = "<!-- generated from companion/exercises/{module}.py: {name} -->"
+GENERATED_PATTERN = re.compile(GENERATED.format(module=r"(\w+)", name=r"(\w+)"))
+CELL_METADATA = ("jupyter", "mystnb", "tags")
+NOTEBOOK_METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+
+
+def generate(source):
+    """A generated Markdown cell anew from its exercise; any other text as it is."""
+    marker = GENERATED_PATTERN.match(source)
+    if not marker:
+        return source
+    module = importlib.import_module(f"companion.exercises.{marker[1]}")
+    return f"{marker[0]}\n\n{getattr(module, marker[2]).folded()}"
+
+
+def canonical(notebook):
+    """The same notebook in canonical form. Changes nothing if it is canonical already."""
+    notebook = nbformat.from_dict(notebook)
+    notebook.metadata = nbformat.from_dict(NOTEBOOK_METADATA)
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    seen = {}
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = generate(cell.source)
+            cell.pop("attachments", None)
+        name = hashlib.sha256(f"{cell.cell_type} {cell.source}".encode()).hexdigest()[:8]
+        seen[name] = seen.get(name, 0) + 1
+        cell.id = name if seen[name] == 1 else f"{name}-{seen[name]}"
+        cell.metadata = nbformat.from_dict(
+            {key: cell.metadata[key] for key in CELL_METADATA if cell.metadata.get(key)}
+        )
+        if cell.cell_type == "code":
+            cell.outputs = [_clean(output) for output in cell.outputs if not _is_stderr(output)]
+    return notebook
+
+
+def execute(notebook, folder):
+    """Run every cell in `folder` and number them from 1."""
+    client = NotebookClient(
+        notebook,
+        timeout=600,
+        kernel_name="python3",
+        record_timing=False,
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(folder)}},
+    )
+    client.execute()
+    return notebook
+
+
+def refresh(path):
+    """Execute and store one notebook. True if the file changed."""
+    before = path.read_text()
+    stored = nbformat.reads(before, as_version=4)
+    notebook = canonical(execute(canonical(stored), path.parent))
+    old = {cell.id: cell for cell in canonical(stored).cells if cell.cell_type == "code"}
+    for cell in notebook.cells:
+        if cell.id in old and _same_outputs(old[cell.id].outputs, cell.get("outputs", [])):
+            cell.outputs = old[cell.id].outputs
+            for output in cell.outputs:
+                if output.output_type == "execute_result":
+                    output.execution_count = cell.execution_count
+    text = nbformat.writes(notebook) + "\n"
+    path.write_text(text)
+    return text != before
+
+
+def _is_stderr(output):
+    return output.output_type == "stream" and output.name == "stderr"
+
+
+def _clean(output):
+    if "metadata" in output:
+        output.metadata = nbformat.from_dict({})
+    if output.output_type == "stream":
+        output.text = "".join(output.text)
+    return output
+
+
+def _same_outputs(old, new):
+    def texts(outputs):
+        for output in outputs:
+            yield output.output_type
+            yield from [output.text] if "text" in output else []
+            for kind, value in sorted(output.get("data", {}).items()):
+                yield kind
+                yield value
+
+    old, new = list(texts(old)), list(texts(new))
+    return len(old) == len(new) and all(
+        a == b if len(a) > 10_000 else Approx(a) == b for a, b in zip(old, new, strict=True)
+    )
+
+
+def main(arguments):
+    paths = [Path(a).resolve() for a in arguments] or sorted(CHAPTERS.glob("*.ipynb"))
+    for path in paths:
+        print(f"{path.name}: {'changed' if refresh(path) else 'as it was'}", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
