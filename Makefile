@@ -1,0 +1,51 @@
+# Two commands matter: `make book` builds the book, `make test` proves it. `make help` lists all.
+PYTHON ?= python3
+# How many tests run side by side.
+JOBS ?= 2
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help book test serve lab refresh lint format venv clean
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
+
+book: .venv/.book ## Build the book into _build/html (without torch and TensorFlow)
+	$(BIN)/jupyter-book build . -n -W --keep-going
+	@echo "Open file://$(CURDIR)/_build/html/index.html"
+
+test: .venv/.dev lint ## Install all, then lint, test, run doctests and compare every notebook
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --durations 5 \
+		--nbval --nbval-current-env --nbval-cell-timeout 300
+
+serve: book ## Serve the built book on http://localhost:8000
+	$(BIN)/python -m http.server --directory _build/html --bind localhost 8000
+
+lab: .venv/.notebooks ## Open the notebooks in JupyterLab
+	$(BIN)/jupyter lab chapters
+
+refresh: .venv/.dev ## Execute the chapters anew and store their outputs
+	$(BIN)/python -m tools.refresh
+
+lint: .venv/.dev ## Check style
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+format: .venv/.dev ## Mend style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+venv: .venv/.made ## Make an empty environment in .venv, to put a special build of torch in
+
+clean: ## Remove what was built, but not .venv
+	rm -rf _build .pytest_cache .ruff_cache .hypothesis
+
+.venv/.made:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.11 book")'
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/.book .venv/.notebooks .venv/.dev: .venv/.made pyproject.toml constraints.txt
+	$(PIP) -e '.[$(@:.venv/.%=%)]'
+	@touch $@
