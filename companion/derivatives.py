@@ -6,7 +6,7 @@ is a mean over N examples, divide by N.
 
 import numpy as np
 
-from companion.functions import as_floating, gaps_and_log_rest, softmax
+from companion.functions import as_floating, log_sum_parts, softmax
 from companion.losses import as_targets, label_index
 
 
@@ -170,7 +170,7 @@ def softmax_cross_entropy_with_labels_grad(logits, labels):
     """
     logits, dtype = as_floating(logits)
     index = label_index(labels, logits)
-    gaps, log_rest = gaps_and_log_rest(logits)
+    _, gaps, log_rest = log_sum_parts(logits)
     gradient = softmax(logits)
     log_prob = np.take_along_axis(gaps, index, axis=-1) - log_rest
     np.put_along_axis(gradient, index, np.expm1(log_prob), axis=-1)

@@ -32,6 +32,8 @@ def as_floating(x):
     ------
     TypeError
         If `x` does not hold real numbers.
+    ValueError
+        If `x` is a single number, without an axis of classes.
 
     Examples
     --------
@@ -40,6 +42,10 @@ def as_floating(x):
     (dtype('float32'), dtype('float16'))
     """
     x = np.asarray(x)
+    if x.ndim == 0:  # NumPy would reduce it over an axis that it does not have
+        raise ValueError(
+            "an axis of classes is needed, shape (..., K); got one number, shape ()."
+        )
     if x.dtype.kind in "biu":
         x = x.astype(np.float64)
     # bfloat16 and other extension floats are of kind V; they know how to become float32.
@@ -50,12 +56,15 @@ def as_floating(x):
     return x.astype(np.promote_types(dtype, np.float32), copy=False), dtype
 
 
-def gaps_and_log_rest(x, axis=-1):
-    """The two parts of log-softmax: `x - max(x)`, and `logsumexp(x) - max(x)`.
+def log_sum_parts(x, axis=-1):
+    """The three parts that everything here is made of: a maximum, gaps, and a logarithm.
 
-    Every function of this module, and every loss, is made of these two. The second part
-    is log1p of the sum without the maximum: the largest term is exp(0) = 1, and adding
-    it to a tiny rest would round the rest away.
+    ::
+
+        logsumexp(x) = largest + log_rest,  log_softmax(x) = gaps - log_rest
+
+    The last part is log1p of the sum without the maximum: the largest term is exp(0) = 1,
+    and adding it to a tiny rest would round the rest away.
 
     Parameters
     ----------
@@ -66,21 +75,19 @@ def gaps_and_log_rest(x, axis=-1):
 
     Returns
     -------
+    largest : ndarray, shape (..., 1)
+        max(x), and -inf if there are no classes.
     gaps : ndarray, shape (..., K)
-        x - max(x), at most 0.
+        x - largest, at most 0.
     log_rest : ndarray, shape (..., 1)
-        log(sum(exp(gaps))), at least 0. nan where max(x) is infinite.
+        log(sum(exp(gaps))), at least 0. nan where the largest is infinite.
 
     Examples
     --------
-    >>> gaps, log_rest = gaps_and_log_rest(np.array([40.0, 0.0]))
-    >>> gaps, log_rest
-    (array([  0., -40.]), array([4.24835426e-18]))
+    >>> largest, gaps, log_rest = log_sum_parts(np.array([140.0, 100.0]))
+    >>> largest, gaps, log_rest
+    (array([140.]), array([  0., -40.]), array([4.24835426e-18]))
     """
-    if x.ndim == 0:
-        raise ValueError(
-            "logits must have an axis of classes, shape (..., K); got one number, shape ()."
-        )
     largest = x.max(axis=axis, keepdims=True, initial=-np.inf)
     with np.errstate(over="ignore"):  # a gap past the largest float: exp(-inf) = 0 is right
         gaps = x - largest
@@ -89,7 +96,7 @@ def gaps_and_log_rest(x, axis=-1):
         peak = np.expand_dims(x.argmax(axis=axis), axis)
         # The gap at the peak is 0, and nan if the peak is infinite: both are wanted here.
         np.put_along_axis(exps, peak, np.take_along_axis(gaps, peak, axis), axis)
-    return gaps, np.log1p(exps.sum(axis=axis, keepdims=True))
+    return largest, gaps, np.log1p(exps.sum(axis=axis, keepdims=True))
 
 
 def logsumexp(x, axis=-1, keepdims=False):
@@ -136,8 +143,7 @@ def logsumexp(x, axis=-1, keepdims=False):
     """
     x, dtype = as_floating(x)
     with np.errstate(invalid="ignore"):  # inf - inf: replaced by the maximum below
-        _, log_rest = gaps_and_log_rest(x, axis)
-    largest = x.max(axis=axis, keepdims=True, initial=-np.inf)
+        largest, _, log_rest = log_sum_parts(x, axis)
     result = np.where(np.isfinite(largest), largest + log_rest, largest)
     return (result if keepdims else result.squeeze(axis)).astype(dtype, copy=False)
 
@@ -185,10 +191,6 @@ def softmax(x, axis=-1):
            [0.09003057, 0.24472847, 0.66524096]])
     """
     x, dtype = as_floating(x)
-    if x.ndim == 0:
-        raise ValueError(
-            "logits must have an axis of classes, shape (..., K); got one number, shape ()."
-        )
     with np.errstate(over="ignore"):  # a gap past the largest float: exp(-inf) = 0 is right
         exps = np.exp(x - x.max(axis=axis, keepdims=True, initial=-np.inf))
     return (exps / exps.sum(axis=axis, keepdims=True)).astype(dtype, copy=False)
@@ -236,7 +238,7 @@ def log_softmax(x, axis=-1):
            [ 0.00000000e+00, -1.00000000e+03]])
     """
     x, dtype = as_floating(x)
-    gaps, log_rest = gaps_and_log_rest(x, axis)
+    _, gaps, log_rest = log_sum_parts(x, axis)
     return (gaps - log_rest).astype(dtype, copy=False)
 
 

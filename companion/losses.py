@@ -7,7 +7,7 @@ a temperature: write `logits / T`. Results have the dtype of the logits.
 
 import numpy as np
 
-from companion.functions import as_floating, as_labels, gaps_and_log_rest, softmax
+from companion.functions import as_floating, as_labels, log_sum_parts, softmax
 
 
 def softmax_cross_entropy(logits, targets):
@@ -45,7 +45,7 @@ def softmax_cross_entropy(logits, targets):
     """
     logits, dtype = as_floating(logits)
     targets = as_targets(targets, logits)
-    gaps, log_rest = gaps_and_log_rest(logits)
+    _, gaps, log_rest = log_sum_parts(logits)
     surprise = log_rest - gaps  # (..., K): -log_softmax, and 0 rather than -0
     surprise = np.where((targets == 0) & np.isposinf(surprise), 0, surprise)
     return (targets * surprise).sum(axis=-1).astype(dtype, copy=False)
@@ -96,7 +96,7 @@ def softmax_cross_entropy_with_labels(logits, labels):
     """
     logits, dtype = as_floating(logits)
     index = label_index(labels, logits)
-    gaps, log_rest = gaps_and_log_rest(logits)
+    _, gaps, log_rest = log_sum_parts(logits)
     loss = log_rest - np.take_along_axis(gaps, index, axis=-1)
     return loss[..., 0].astype(dtype, copy=False)
 
@@ -203,10 +203,6 @@ def label_index(labels, logits):
     array([[1],
            [0]])
     """
-    if logits.ndim == 0:
-        raise ValueError(
-            "logits must have an axis of classes, shape (..., K); got one number, shape ()."
-        )
     labels = as_labels(labels, logits.shape[-1])
     if labels.shape != logits.shape[:-1]:
         raise ValueError(
