@@ -10,12 +10,9 @@ import os
 import re
 
 from tools.approx import Approx
+from tools.refresh import ENVIRONMENT
 
-# Kernels inherit these: quiet frameworks, and the same arithmetic on every machine.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.update(ENVIRONMENT)  # kernels inherit it
 
 WARNING = re.compile(r"^.*\b\w*Warning: .*$", re.MULTILINE)
 

@@ -10,6 +10,7 @@ stored one within the tolerance is left alone, so that a refresh makes no noise 
 
 import hashlib
 import importlib
+import os
 import re
 import sys
 from pathlib import Path
@@ -22,6 +23,13 @@ from tools.approx import Approx
 CHAPTERS = Path(__file__).resolve().parent.parent / "chapters"
 GENERATED = "<!-- generated from companion/exercises/{module}.py: {name} -->"
 GENERATED_PATTERN = re.compile(GENERATED.format(module=r"(\w+)", name=r"(\w+)"))
+# For every kernel, here and under nbval: quiet frameworks, and the same arithmetic everywhere.
+ENVIRONMENT = {
+    "CUDA_VISIBLE_DEVICES": "-1",
+    "OMP_NUM_THREADS": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "TF_ENABLE_ONEDNN_OPTS": "0",
+}
 CELL_METADATA = ("jupyter", "mystnb", "tags")
 NOTEBOOK_METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -118,6 +126,7 @@ def _same_outputs(old, new):
 
 
 def main(arguments):
+    os.environ.update(ENVIRONMENT)
     paths = [Path(a).resolve() for a in arguments] or sorted(CHAPTERS.glob("*.ipynb"))
     for path in paths:
         print(f"{path.name}: {'changed' if refresh(path) else 'as it was'}", flush=True)
