@@ -155,7 +155,8 @@ NUMBER = r"(?<![\w.])-?\d+\.?\d*(?:[eE][-+]?\d+)?"
 # What is not a claim: formulas, code, links, citations, years beside names, HTML.
 NOT_PROSE = re.compile(
     r"```.*?```|\$\$.*?\$\$|\$[^$]*\$|`[^`]*`|\]\([^)]*\)|\{\w+(?::\w+)?\}|https?://\S+|<[^>]+>"
-    r"|\b(?:sections?|chapters?) [\d., to]+|\b(?:1[6-9]|20)\d\d\b|\bdoi:\S+|\barXiv:\S+|^\s*- (?:\{cite|\*\*).*?$",
+    r"|\b(?:sections?|chapters?) [\d., to]+"
+    r"|\b(?:1[6-9]|20)\d\d\b|\bdoi:\S+|\barXiv:\S+|^\s*- (?:\{cite|\*\*).*?$",
     re.DOTALL | re.MULTILINE,
 )
 
