@@ -141,6 +141,8 @@ def run(function, calls, time_limit):
 
     def work():
         for args in calls:
+            if done.timed_out:  # the signal to stop ended the last call, not the series
+                return
             done.outcomes.append(call(function, args))
 
     thread = threading.Thread(target=work, daemon=True)
