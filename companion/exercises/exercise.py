@@ -5,7 +5,9 @@ mistake does, wherever that mistake can be told from the right answer, is named 
 the catalogue of mistakes is its own test data: `tests/test_exercises.py` loops over it.
 """
 
+import contextlib
 import dis
+import functools
 import numbers
 import secrets
 import textwrap
@@ -16,7 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from companion.exercises.result import Result, State
-from companion.exercises.running import call, place_of, run
+from companion.exercises.running import call, run
 from companion.show import Source
 
 LIBRARIES = ("companion", "scipy", "torch", "tensorflow", "keras", "jax", "sklearn")
@@ -56,13 +58,14 @@ class Exercise:
     why : str
         One or two sentences shown with the solution.
     reference : callable
-        The right answer, computed: the function itself, or a function without arguments.
+        The right answer, computed: the function itself, which returns one array or number
+        (a tuple cannot be compared), or a function without arguments.
     hints : tuple of str
         Three: where to look, the idea, the line.
     mistakes : tuple of Mistake
         The catalogue.
     also_right : tuple
-        Other right answers, differently written, for the tests.
+        At least two other right answers, differently written, for the tests.
     rtol, atol : float
         How near is right, as in numpy.allclose.
     """
@@ -92,8 +95,10 @@ class Exercise:
             Whatever the answer does. Nothing is raised.
         """
         try:
-            return self._judge(answer)
-        except Exception as error:  # a promise to the reader: never a traceback of ours
+            with np.errstate(all="ignore"):
+                return self._judge(answer)
+        # A promise to the reader: never a traceback of ours, and only Ctrl-C goes through.
+        except (Exception, SystemExit, GeneratorExit) as error:
             return Result(
                 State.NOT_YET,
                 f"This answer could not be judged ({type(error).__name__}). "
@@ -185,7 +190,8 @@ class FunctionExercise(Exercise):
     Parameters
     ----------
     probes : tuple of tuple
-        Arguments of the calls that are compared, smallest first. Arrays as ndarray.
+        Arguments of the calls that are compared, smallest first: ndarrays, numbers,
+        functions.
     fresh : callable
         From a numpy Generator to the arguments of one more call, new each time.
     shortcuts : tuple of str
@@ -211,11 +217,11 @@ class FunctionExercise(Exercise):
         calls = [*self.probes, self.fresh(np.random.default_rng(seed))]
         ran = run(answer, calls, self.time_limit)
         if ran.timed_out:
-            return Result(
-                State.NOT_YET,
-                f"Your function had not finished after {self.time_limit:g} seconds. "
-                "Is there a loop that never ends?",
-            )
+            text = f"Your function had not finished after {self.time_limit:g} seconds. "
+            text += "Is there a loop that never ends?"
+            if ran.left_behind:
+                text += " It could not be stopped either: restart the kernel."
+            return Result(State.NOT_YET, text)
         wanted = [call(self.reference, args) for args in calls]
         wrong = [
             i
@@ -223,13 +229,13 @@ class FunctionExercise(Exercise):
             if not got.agrees(want, self.rtol, self.atol)
         ]
         if wrong:
-            return self._explain(answer, calls, ran, wanted, wrong, seed)
+            return self._explain(calls, ran, wanted, wrong, seed)
         if any(outcome.changed for outcome in ran.outcomes):
             return Result(State.NOT_YET, CHANGED)
-        shortcut = _library_call(answer, self.shortcuts)
+        shortcut = _library_call(answer, self.shortcuts, set())
         if shortcut:
             return Result(
-                State.SHORTCUT, f"It calls {shortcut}, which does the work. Build it without."
+                State.SHORTCUT, f"It uses {shortcut}, which does the work. Build it without."
             )
         return Result(State.CORRECT, f"{len(calls)} checks passed.")
 
@@ -239,20 +245,19 @@ class FunctionExercise(Exercise):
     def _is_untouched(self, answer):
         if answer is None or answer is ...:
             return True
-        if not isinstance(answer, types.FunctionType):
+        if type(answer) is not types.FunctionType:
             return False
         return _is_empty(answer) or _same_code(answer, self.build(self.stub))
 
-    def _explain(self, answer, calls, ran, wanted, wrong, seed):
-        for outcome in ran.outcomes:
-            if isinstance(outcome.error, NotImplementedError):
-                return self._not_attempted()
+    def _explain(self, calls, ran, wanted, wrong, seed):
+        if all(_is_not_implemented(outcome) for outcome in ran.outcomes):
+            return self._not_attempted()
         mistake = self.diagnose(calls, ran.outcomes, wanted)
         if mistake:
             return Result(State.NOT_YET, mistake.message, mistake.name)
         first = ran.outcomes[wrong[0]]
         if first.error is not None:
-            return Result(State.RAISED, _error_text(first.error, answer))
+            return Result(State.RAISED, first.text)
         if first.returned is None:
             text = "Your function returned None. Is the return missing?"
             if ran.printed:
@@ -301,7 +306,7 @@ class FunctionExercise(Exercise):
             return f"{shown} must raise {type(want.error).__name__}; it returned a value."
         if got.value is None:
             return (
-                f"{shown} returned an object of type {got.returned.__name__}; "
+                f"{shown} returned an object of type {got.returned}; "
                 "return a NumPy array of real numbers."
             )
         if got.value.shape != want.value.shape:
@@ -311,7 +316,8 @@ class FunctionExercise(Exercise):
         )
         place = tuple(int(i) for i in np.argwhere(differs)[0])
         where = f" at {place}" if place else ""
-        return f"{shown} gives {got.value[place]:.6g}{where}; expected {want.value[place]:.6g}."
+        gives, expected = _apart(got.value[place], want.value[place])
+        return f"{shown} gives {gives}{where}; expected {expected}."
 
 
 @dataclass(frozen=True)
@@ -321,9 +327,9 @@ class NumberExercise(Exercise):
     def _judge(self, answer):
         if answer is None or answer is ...:
             return Result(State.NOT_ATTEMPTED, f"Set {self.name} to a number, then run again.")
-        if isinstance(answer, np.ndarray | np.generic) and answer.ndim == 0:
+        if issubclass(type(answer), np.ndarray | np.generic) and answer.ndim == 0:
             answer = answer.item()
-        if isinstance(answer, bool) or not isinstance(answer, numbers.Real):
+        if type(answer) is bool or not issubclass(type(answer), numbers.Real):
             return Result(
                 State.NOT_YET,
                 f"{self.name} must be one real number; got an object of type "
@@ -386,69 +392,124 @@ def _is_empty(function):
     harmless = {"RESUME", "NOP", "POP_TOP", "RETURN_VALUE", "LOAD_CONST", "RETURN_CONST"}
     return all(
         step.opname in harmless
-        and (step.opname not in ("LOAD_CONST", "RETURN_CONST") or step.argval in (None, ...))
+        and (
+            step.opname not in ("LOAD_CONST", "RETURN_CONST")
+            or step.argval is None
+            or step.argval is ...
+        )
         for step in dis.get_instructions(function)
     )
 
 
+def _is_not_implemented(outcome):
+    return (
+        isinstance(outcome.error, NotImplementedError)
+        or outcome.returned == "NotImplementedType"
+    )
+
+
 def _same_code(f, g):
-    def essence(function):
-        code = function.__code__
-        consts = [c for c in code.co_consts if c != function.__doc__]
-        return code.co_code, consts, code.co_names, code.co_varnames
+    """Whether two functions do the same, wherever they are defined and however documented."""
 
-    return essence(f) == essence(g)
+    def essence(code):
+        return [
+            (step.opname, essence(step.argval))
+            if isinstance(step.argval, types.CodeType)
+            else (step.opname, step.argrepr)
+            for step in dis.get_instructions(code)
+        ]
+
+    return essence(f.__code__) == essence(g.__code__)
 
 
-def _library_call(function, forbidden, seen=None):
-    """Full name of the first forbidden library function that `function` reaches, or None."""
-    seen = set() if seen is None else seen
-    if not isinstance(function, types.FunctionType) or function in seen:
+def _library_call(thing, forbidden, seen):
+    """What of which library `thing` calls, if it is in `forbidden`; else None.
+
+    It follows names, aliases, attributes of modules, imports, closures, defaults, helpers,
+    functools.partial, methods. It does not follow names that are made while the code runs,
+    containers, or helpers in modules that are reached by attribute.
+    """
+    name, library = getattr(thing, "__name__", None), _library_of(thing)
+    if library and name in forbidden and not isinstance(thing, types.ModuleType):
+        return f"{name} of {library}"
+    if id(thing) in seen or not callable(thing) or library not in ("", "companion"):
         return None
-    seen.add(function)
-    names = set(_all_names(function.__code__))
-    around = {**function.__globals__, **_closure(function)}
-    for name in sorted(names):
-        thing = around.get(name)
-        home = thing.__name__ if isinstance(thing, types.ModuleType) else _module_of(thing)
-        from_library = home.split(".")[0] in LIBRARIES or name.split(".")[0] in LIBRARIES
-        if from_library and getattr(thing, "__name__", None) in forbidden:
-            return f"{home}.{thing.__name__}"
-        if from_library and (isinstance(thing, types.ModuleType) or thing is None):
-            reached = sorted(names & set(forbidden))
-            if reached:
-                return f"{name}.{reached[0]}"
-        found = _library_call(thing, forbidden, seen)
-        if found:
-            return found
-    return None
+    seen.add(id(thing))
+    parts = _parts(thing)
+    if type(thing) is types.FunctionType:
+        names, attributes, imported = _names(thing.__code__)
+        around = {**thing.__globals__, **_closure(thing)}
+        used = [around[name] for name in sorted(names) if name in around]
+        libraries = {
+            *(_library_of(module) for module in used if isinstance(module, types.ModuleType)),
+            *(module.split(".")[0] for module in imported),
+        }
+        for library in sorted(libraries & set(LIBRARIES)):
+            for name in sorted(attributes & set(forbidden)):
+                return f"{name} of {library}"
+        parts = [*parts, *used]
+    found = (_library_call(part, forbidden, seen) for part in parts)
+    return next(filter(None, found), None)
 
 
-def _all_names(code):
-    yield from code.co_names
-    yield from code.co_freevars
-    for const in code.co_consts:
-        if isinstance(const, types.CodeType):
-            yield from _all_names(const)
+def _library_of(thing):
+    """The library that defines a function, class or module, or "" for the reader's own."""
+    home = getattr(
+        thing, "__name__" if isinstance(thing, types.ModuleType) else "__module__", ""
+    )
+    root = home.split(".")[0] if isinstance(home, str) else ""
+    own = root not in LIBRARIES or home.startswith("companion.exercises.")
+    return "" if own else root
+
+
+def _parts(thing):
+    """Functions that may run when a callable does, beside those that its code names."""
+    if type(thing) is functools.partial:
+        return [thing.func, *thing.args, *thing.keywords.values()]
+    if type(thing) is types.MethodType:
+        return [thing.__func__]
+    if type(thing) is types.FunctionType:
+        return [*(thing.__defaults__ or ()), *(thing.__kwdefaults__ or {}).values()]
+    held = [*vars(type(thing)).values(), *getattr(thing, "__dict__", {}).values()]
+    return [part for part in held if type(part) is types.FunctionType]
+
+
+def _names(code):
+    """Names of variables, of attributes and of imported modules in a function's code."""
+    names, attributes, imported = set(), set(), set()
+    for step in dis.get_instructions(code):
+        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_DEREF"):
+            names.add(step.argval)
+        elif step.opname in ("LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM"):
+            attributes.add(step.argval)
+        elif step.opname == "IMPORT_NAME":
+            imported.add(step.argval)
+        elif isinstance(step.argval, types.CodeType):
+            for mine, inner in zip(
+                (names, attributes, imported), _names(step.argval), strict=True
+            ):
+                mine |= inner
+    if "getattr" in names:  # getattr(companion, "softmax")
+        attributes |= {const for const in code.co_consts if isinstance(const, str)}
+    return names, attributes, imported
 
 
 def _closure(function):
-    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-    return {name: cell.cell_contents for name, cell in cells}
+    contents = {}
+    names = function.__code__.co_freevars
+    for name, cell in zip(names, function.__closure__ or (), strict=True):
+        with contextlib.suppress(ValueError):  # a cell may still be empty
+            contents[name] = cell.cell_contents
+    return contents
 
 
-def _module_of(thing):
-    module = getattr(thing, "__module__", None)
-    return module if isinstance(module, str) else ""
-
-
-def _error_text(error, answer):
-    try:
-        text = str(error)
-    except Exception:
-        text = "no text"
-    text = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    return f"{text}{place_of(error, answer)}."
+def _apart(got, want):
+    """Both numbers as text, with as many digits as it takes to tell them apart."""
+    for digits in (6, 9, 12, 17):
+        texts = f"{float(got):.{digits}g}", f"{float(want):.{digits}g}"
+        if texts[0] != texts[1]:
+            break
+    return texts
 
 
 def _short(arg):

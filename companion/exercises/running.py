@@ -1,7 +1,8 @@
 """Run a reader's function so that nothing it does can hurt: no crash, no hang, no exit.
 
-It runs on copies of its arguments, in a thread with a time limit, with its output caught.
-This protects an honest reader from an accident. It is not a sandbox.
+It runs on copies of its arguments, in a thread with a time limit, with its output dropped.
+All that could run code of the reader, the text of an exception too, happens in there. This
+protects an honest reader from an accident. It is not a sandbox.
 """
 
 import contextlib
@@ -10,12 +11,14 @@ import io
 import linecache
 import threading
 import traceback
+import types
 import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
 
 NUMERIC_KINDS = "biuf"
+COPIED = 10**6  # entries; the shape alone of a larger result is wrong
 
 
 @dataclass
@@ -26,12 +29,14 @@ class Outcome:
     ----------
     value : ndarray or None
         The result, if it is a number or an array of numbers.
-    returned : type or None
+    returned : str or None
         Type of what came back. None if nothing came back.
     error : BaseException or None
         What the call raised.
+    text : str
+        The error in words, with its place in the reader's code.
     changed : bool
-        Whether an argument was changed.
+        Whether an array among the arguments was changed.
 
     Examples
     --------
@@ -40,16 +45,17 @@ class Outcome:
     """
 
     value: np.ndarray | None = None
-    returned: type | None = None
+    returned: str | None = None
     error: BaseException | None = None
+    text: str = ""
     changed: bool = False
 
     def agrees(self, other, rtol, atol):
         """Whether both raised the same type, or gave the same numbers in the same shape."""
         if self.error is not None or other.error is not None:
             return type(self.error) is type(other.error)
-        if self.value is None or other.value is None:
-            return self.returned is other.returned
+        if self.value is None or other.value is None:  # only numbers can be compared
+            return False
         return self.value.shape == other.value.shape and np.allclose(
             self.value, other.value, rtol=rtol, atol=atol, equal_nan=True
         )
@@ -67,6 +73,8 @@ class Run:
         Whether the time was up before the last call ended.
     printed : bool
         Whether anything was printed.
+    left_behind : bool
+        Whether the last call could not even be stopped and goes on.
 
     Examples
     --------
@@ -77,6 +85,7 @@ class Run:
     outcomes: list = field(default_factory=list)
     timed_out: bool = False
     printed: bool = False
+    left_behind: bool = False
 
 
 def call(function, args):
@@ -102,18 +111,42 @@ def call(function, args):
     try:
         with np.errstate(all="ignore"):
             returned = function(*given)
-        outcome = Outcome(returned=None if returned is None else type(returned))
-        # Lists and odd objects are not converted: their __array__ could be anything.
-        if isinstance(returned, np.ndarray | np.generic | int | float):
-            value = np.array(returned, subok=False)
-            outcome.value = value if value.dtype.kind in NUMERIC_KINDS else None
+        outcome = _describe(returned)
     except BaseException as error:
-        outcome = Outcome(error=error)
+        outcome = Outcome(error=error, text=_in_words(error, function))
     outcome.changed = any(
-        isinstance(arg, np.ndarray) and not np.array_equal(arg, now, equal_nan=True)
+        isinstance(arg, np.ndarray) and _content(arg) != _content(now)
         for arg, now in zip(args, given, strict=True)
     )
     return outcome
+
+
+def _describe(returned):
+    if returned is None:
+        return Outcome()
+    kind = type(returned).__name__
+    # By type(), since __class__ can lie. Lists and odd objects are not converted.
+    if not issubclass(type(returned), np.ndarray | np.generic | int | float):
+        return Outcome(returned=kind)
+    value = np.asarray(returned)
+    if value.dtype.kind not in NUMERIC_KINDS:
+        return Outcome(returned=f"{kind} ({value.dtype})")
+    # A copy, since the next call may write into the same array.
+    return Outcome(returned=kind, value=value.copy() if value.size <= COPIED else value)
+
+
+def _in_words(error, function):
+    try:
+        first_line = (str(error).strip().splitlines() or [""])[0][:200].rstrip(".")
+        text = f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
+        return text + place_of(error, function) + "."
+    except BaseException:  # its __str__ is the reader's code, and may raise anything
+        return "An exception whose text cannot be read."
+
+
+def _content(array):
+    # Bytes, for they compare whatever dtype the array was given in place.
+    return array.shape, array.dtype, array.tobytes()
 
 
 def run(function, calls, time_limit):
@@ -141,35 +174,53 @@ def run(function, calls, time_limit):
 
     def work():
         for args in calls:
-            if done.timed_out:  # the signal to stop ended the last call, not the series
+            outcome = call(function, args)
+            if done.timed_out:  # what was caught is the signal to stop
                 return
-            done.outcomes.append(call(function, args))
+            done.outcomes.append(outcome)
 
     thread = threading.Thread(target=work, daemon=True)
-    out = io.StringIO()
+    output = _Output()
     with (
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(out),
+        contextlib.redirect_stdout(output),
+        contextlib.redirect_stderr(output),
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("ignore")
-        thread.start()
-        thread.join(time_limit)
-        if thread.is_alive():
-            done.timed_out = True
-            _stop(thread)
-    done.printed = bool(out.getvalue().strip())
+        try:
+            thread.start()
+        except RuntimeError:  # no threads, as in Pyodide: then there is no time limit either
+            work()
+        else:
+            _wait(thread, time_limit, done)
+    done.printed = output.used
     return done
 
 
-def _stop(thread):
-    # Threads end silently on SystemExit. One that catches even that is left behind: it is a
-    # daemon, so it cannot keep the kernel from ending.
-    for _ in range(3):
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(
-            ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit)
-        )
-        thread.join(0.1)
+class _Output(io.TextIOBase):
+    """Notes that something was written, and drops it: an endless loop may print for long."""
+
+    used = False
+
+    def write(self, text):
+        self.used = self.used or bool(text.strip())
+        return len(text)
+
+
+def _wait(thread, time_limit, done):
+    try:
+        thread.join(time_limit)
+    finally:  # also if the reader interrupts the wait
+        done.timed_out = thread.is_alive()
+        # Threads end silently on SystemExit. One that catches even that is left behind: it
+        # is a daemon, so it cannot keep the kernel from ending.
+        for _ in range(3):
+            if thread.is_alive():
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                    ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit)
+                )
+                thread.join(0.1)
+        done.left_behind = thread.is_alive()
 
 
 def place_of(error, function):
@@ -192,9 +243,9 @@ def place_of(error, function):
     >>> place_of(ValueError(), print)
     ''
     """
-    code = getattr(function, "__code__", None)
-    if code is None:
+    if type(function) is not types.FunctionType:
         return ""
+    code = function.__code__
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
