@@ -9,12 +9,11 @@ MathJax comes from the package sphinx-mathjax-offline.
 def without_thebe(app, pagename, templatename, context, doctree):
     """Take the scripts and styles of thebe off the page."""
     for kind in ("script_files", "css_files"):
-        context[kind] = [
-            asset for asset in context.get(kind, []) if "thebe" not in _everything(asset).lower()
-        ]
+        assets = context.get(kind, [])
+        context[kind] = [asset for asset in assets if "thebe" not in _text(asset).lower()]
 
 
-def _everything(asset):
+def _text(asset):
     attributes = getattr(asset, "attributes", None) or {}
     return f"{asset} {attributes.get('body', '')}"
 

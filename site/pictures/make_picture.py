@@ -19,7 +19,8 @@ def main():
     fig, axes = plt.subplots(1, 3, figsize=(8.4, 2.6))
     columns = (LOGITS, softmax(LOGITS), -log_softmax(LOGITS))
     titles = ("scores z", "probabilities p = softmax(z)", "surprise −log p, in nats")
-    for ax, values, title, color in zip(axes, columns, titles, (GREY, BLUE, ORANGE), strict=True):
+    colors = (GREY, BLUE, ORANGE)
+    for ax, values, title, color in zip(axes, columns, titles, colors, strict=True):
         bars(ax, values, list("abcd"), color=color)
         ax.set_title(title)
         ax.axhline(0, color="black", linewidth=0.8)
