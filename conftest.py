@@ -31,12 +31,10 @@ def pytest_itemcollected(item):
         stderr = "".join(out.text for out in test if out.get("name") == "stderr")
         warned = WARNING.search(stderr)
         if warned and not declared:
-            item.comparison_traceback.append(
-                f"The cell warns, and has no tag shows-warning: {warned[0]}"
-            )
+            item.comparison_traceback = ["No tag shows-warning, and yet:", warned[0]]
             return False
         if declared and not warned:
-            item.comparison_traceback.append("The cell is tagged shows-warning, and warns not.")
+            item.comparison_traceback = ["The tag shows-warning, and yet no warning."]
             return False
         shown = [out for out in test if out.get("name") != "stderr"]
         return plain_compare(shown, ref, skip_compare)
