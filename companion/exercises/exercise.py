@@ -22,6 +22,7 @@ from companion.exercises.running import call, run
 from companion.show import Source
 
 LIBRARIES = ("companion", "scipy", "torch", "tensorflow", "keras", "jax", "sklearn")
+MOST_FOLLOWED = 1000  # functions and other things, in the search for a library call
 
 
 @dataclass(frozen=True)
@@ -232,7 +233,7 @@ class FunctionExercise(Exercise):
             return self._explain(calls, ran, wanted, wrong, seed)
         if any(outcome.changed for outcome in ran.outcomes):
             return Result(State.NOT_YET, CHANGED)
-        shortcut = _library_call(answer, self.shortcuts, set())
+        shortcut = _library_call(answer, self.shortcuts)
         if shortcut:
             return Result(
                 State.SHORTCUT, f"It uses {shortcut}, which does the work. Build it without."
@@ -422,34 +423,36 @@ def _same_code(f, g):
     return essence(f.__code__) == essence(g.__code__)
 
 
-def _library_call(thing, forbidden, seen):
-    """What of which library `thing` calls, if it is in `forbidden`; else None.
+def _library_call(answer, forbidden):
+    """What of which library the answer calls, if it is in `forbidden`; else None.
 
-    It follows names, aliases, attributes of modules, imports, closures, defaults, helpers,
-    functools.partial, methods. It does not follow names that are made while the code runs,
-    containers, or helpers in modules that are reached by attribute.
+    This follows names, aliases, attributes of modules, imports, closures, defaults, helpers,
+    functools.partial and methods. It does not see names that are made while the code runs,
+    what lies in containers, or helpers that are attributes of the reader's own modules.
     """
-    name, library = getattr(thing, "__name__", None), _library_of(thing)
-    if library and name in forbidden and not isinstance(thing, types.ModuleType):
-        return f"{name} of {library}"
-    if id(thing) in seen or not callable(thing) or library not in ("", "companion"):
-        return None
-    seen.add(id(thing))
-    parts = _parts(thing)
-    if type(thing) is types.FunctionType:
-        names, attributes, imported = _names(thing.__code__)
-        around = {**thing.__globals__, **_closure(thing)}
-        used = [around[name] for name in sorted(names) if name in around]
-        libraries = {
-            *(_library_of(module) for module in used if isinstance(module, types.ModuleType)),
-            *(module.split(".")[0] for module in imported),
-        }
-        for library in sorted(libraries & set(LIBRARIES)):
-            for name in sorted(attributes & set(forbidden)):
-                return f"{name} of {library}"
-        parts = [*parts, *used]
-    found = (_library_call(part, forbidden, seen) for part in parts)
-    return next(filter(None, found), None)
+    queue, seen = [answer], set()
+    while queue and len(seen) < MOST_FOLLOWED:
+        thing = queue.pop(0)
+        if id(thing) in seen:
+            continue
+        seen.add(id(thing))
+        name, library = getattr(thing, "__name__", None), _library_of(thing)
+        if callable(thing) and library and name in forbidden:
+            return f"{name} of {library}"
+        if not callable(thing) or library not in ("", "companion"):
+            continue
+        queue += _parts(thing)
+        if type(thing) is types.FunctionType:
+            names, attributes, imported = _names(thing.__code__)
+            around = {**thing.__globals__, **_closure(thing)}
+            used = [around[name] for name in sorted(names) if name in around]
+            modules = [part for part in used if isinstance(part, types.ModuleType)]
+            libraries = {*map(_library_of, modules), *(m.split(".")[0] for m in imported)}
+            reached = sorted(attributes & set(forbidden))
+            if reached and libraries & set(LIBRARIES):
+                return f"{reached[0]} of {min(libraries & set(LIBRARIES))}"
+            queue += used
+    return None
 
 
 def _library_of(thing):
@@ -467,7 +470,7 @@ def _parts(thing):
     if type(thing) is functools.partial:
         return [thing.func, *thing.args, *thing.keywords.values()]
     if type(thing) is types.MethodType:
-        return [thing.__func__]
+        return [thing.__func__, thing.__self__]
     if type(thing) is types.FunctionType:
         return [*(thing.__defaults__ or ()), *(thing.__kwdefaults__ or {}).values()]
     held = [*vars(type(thing)).values(), *getattr(thing, "__dict__", {}).values()]

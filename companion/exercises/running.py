@@ -224,7 +224,7 @@ def _wait(thread, time_limit, done):
 
 
 def place_of(error, function):
-    """Where in the reader's own code an error arose: `line 3: "return x / 0"`.
+    """Where in the reader's own file or cell an error arose: `line 3: "return x / 0"`.
 
     Parameters
     ----------
@@ -245,14 +245,11 @@ def place_of(error, function):
     """
     if type(function) is not types.FunctionType:
         return ""
-    code = function.__code__
-    frames = [
-        frame
+    file = function.__code__.co_filename  # a cell of a notebook has a file of its own
+    numbers = [
+        frame.lineno
         for frame in traceback.extract_tb(error.__traceback__)
-        if frame.filename == code.co_filename
+        if frame.filename == file
     ]
-    if not frames:
-        return ""
-    number = frames[-1].lineno
-    text = linecache.getline(code.co_filename, number).strip()
-    return f' in line {number - code.co_firstlineno + 1}: "{text}"' if text else ""
+    text = linecache.getline(file, numbers[-1]).strip() if numbers else ""
+    return f' in line {numbers[-1]}: "{text}"' if text else ""
