@@ -181,7 +181,7 @@ def softmax(x, axis=-1):
     References
     ----------
     Bridle (1990), "Probabilistic interpretation of feedforward classification network
-    outputs", doi:10.1007/978-3-642-76153-9_28. Blanchard, Higham & Higham (2021), section 4:
+    outputs", doi:10.1007/978-3-642-76153-9_28. Blanchard, Higham & Higham (2021), on why
     dividing is more accurate than exp(x - logsumexp(x)), doi:10.1093/imanum/draa038.
 
     Examples
