@@ -145,7 +145,8 @@ def logsumexp(x, axis=-1, keepdims=False):
     with np.errstate(invalid="ignore"):  # inf - inf: replaced by the maximum below
         largest, _, log_rest = log_sum_parts(x, axis)
     result = np.where(np.isfinite(largest), largest + log_rest, largest)
-    return (result if keepdims else result.squeeze(axis)).astype(dtype, copy=False)
+    result = result if keepdims else result.squeeze(axis)
+    return result.astype(dtype, copy=False)[()]  # a number, not an array without axes
 
 
 def softmax(x, axis=-1):

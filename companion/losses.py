@@ -98,7 +98,7 @@ def softmax_cross_entropy_with_labels(logits, labels):
     index = label_index(labels, logits)
     _, gaps, log_rest = log_sum_parts(logits)
     loss = log_rest - np.take_along_axis(gaps, index, axis=-1)
-    return loss[..., 0].astype(dtype, copy=False)
+    return loss[..., 0].astype(dtype, copy=False)[()]  # a number, not an array without axes
 
 
 def softmax_squared_error(logits, targets):

@@ -142,6 +142,13 @@ def test_a_masked_class_gets_exactly_zero():
     assert c.log_softmax([0, -inf]).tolist() == [0, -inf]
 
 
+def test_no_logit_is_too_low():
+    low = np.array([-2e4, -2e4 - 1])
+    np.testing.assert_allclose(c.softmax(low), c.softmax([1.0, 0.0]), rtol=1e-12)
+    np.testing.assert_allclose(c.log_softmax(low), c.log_softmax([1.0, 0.0]), rtol=1e-11)
+    np.testing.assert_allclose(c.logsumexp(low), c.logsumexp([1.0, 0.0]) - 2e4 - 1, rtol=1e-15)
+
+
 def test_gaps_beyond_the_largest_float():
     assert c.softmax([1e308, -1e308]).tolist() == [1, 0]
     assert c.softmax(np.float16([60000, -60000])).tolist() == [1, 0]

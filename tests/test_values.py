@@ -46,7 +46,7 @@ def test_impossible_events_cost_inf_and_absent_ones_nothing():
     assert c.kl_divergence([0.5, 0.5], [1, 0]) == np.inf
     assert c.cross_entropy([1, 0], [1, 0]) == 0
     assert c.kl_divergence([1, 0], [1, 0]) == 0
-    assert not np.signbit(c.entropy([1, 0]))  # 0, not -0
+    assert not np.signbit(c.entropy([1.0]))  # 0, not -0
 
 
 def test_one_hot():
@@ -73,6 +73,19 @@ def test_losses_are_one_number_per_example():
     assert c.softmax_cross_entropy_with_labels(logits, labels).shape == (2, 3)
     assert c.softmax_cross_entropy(logits, np.zeros((2, 3, 4))).shape == (2, 3)
     assert c.softmax_squared_error(logits, np.zeros((2, 3, 4))).shape == (2, 3)
+
+
+def test_one_example_gives_a_number():
+    # as NumPy's own reductions do, and not an array without axes
+    for value in (
+        c.logsumexp([0, 1]),
+        c.entropy([0.5, 0.5]),
+        c.softmax_cross_entropy([0, 1], [1, 0]),
+        c.softmax_cross_entropy_with_labels([0, 1], 0),
+        c.softmax_squared_error([0, 1], [1, 0]),
+        c.distillation_loss([0, 1], [1, 0], 0, temperature=1, alpha=0.5),
+    ):
+        assert isinstance(value, np.float64)
 
 
 def test_jacobian_of_a_fraction():
