@@ -57,8 +57,9 @@ def distillation_loss(student_logits, teacher_logits, labels, *, temperature, al
     """
     student, teacher, dtype = _as_pair(student_logits, teacher_logits, temperature, alpha)
     probs = softmax(teacher / temperature)
-    log_ratio = log_softmax(teacher / temperature) - log_softmax(student / temperature)
-    # 0 * inf: a class that the teacher rules out costs nothing, whatever the student thinks.
+    with np.errstate(invalid="ignore"):  # both may rule a class out: inf - inf
+        log_ratio = log_softmax(teacher / temperature) - log_softmax(student / temperature)
+    # A class that the teacher rules out costs nothing, whatever the student thinks of it.
     divergence = (probs * np.where(probs == 0, 0, log_ratio)).sum(axis=-1)
     hard = softmax_cross_entropy_with_labels(student, labels)
     loss = alpha * temperature**2 * divergence + (1 - alpha) * hard

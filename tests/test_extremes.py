@@ -216,6 +216,14 @@ def test_a_target_of_zero_costs_nothing():
     assert c.softmax_cross_entropy([0, -inf], [0.5, 0.5]) == inf
 
 
+@pytest.mark.parametrize("student", [[0.0, 1.0], [0.0, -inf]])
+def test_a_class_that_the_teacher_rules_out_costs_nothing(student):
+    blend = {"temperature": 2, "alpha": 1}
+    loss = c.distillation_loss(student, [0.0, -inf], 0, **blend)
+    # T**2 times the surprise of the only class that is left
+    np.testing.assert_allclose(loss, -4 * c.log_softmax(np.array(student) / 2)[0], rtol=1e-15)
+
+
 def test_labels_at_a_masked_class():
     assert c.softmax_cross_entropy_with_labels([0, -inf], 1) == inf
     grad = c.softmax_cross_entropy_with_labels_grad([0, -inf], 1)

@@ -88,7 +88,7 @@ def some_pictures():
 BLANK, DRAWN = some_pictures()
 ALT = "Two curves that meet at the origin and then part."
 CLOSED = text("\n".join(f"## {heading}" for heading in chapter_rules.CLOSING))
-PREDICTS = text(":::{admonition} Predict\n:::\n" * 4)
+PREDICTS = text("> **Predict.** A sign?\n\n" * 4)
 ERROR = nbformat.v4.new_output("error", ename="E", evalue="", traceback=[])
 STREAM = nbformat.v4.new_output("stream", name="stdout", text="p = 0.2447\n")
 

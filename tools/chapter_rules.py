@@ -131,7 +131,7 @@ def closes_as_every_chapter(notebook):
 
 
 def asks_the_reader_to_predict(notebook):
-    prompts = sum(cell.source.count("{admonition} Predict") for cell in notebook.cells)
+    prompts = sum(cell.source.count("> **Predict.** ") for cell in notebook.cells)
     if prompts < 4:
         yield f"{prompts} places where the reader predicts, at least 4"
 
