@@ -116,5 +116,5 @@ def _as_pair(p, q):
 
 
 def _mean(values, p):
-    # inf * 0 would be nan; an event that never happens costs nothing. The + 0 turns -0 into 0.
-    return (p * np.where((p == 0) & np.isinf(values), 0, values)).sum(axis=-1) + 0.0
+    # inf * 0 would be nan; an event that never happens costs nothing.
+    return (p * np.where((p == 0) & np.isinf(values), 0, values)).sum(axis=-1)
