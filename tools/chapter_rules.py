@@ -162,14 +162,16 @@ NOT_PROSE = re.compile(
 
 
 def _prose_numbers(source):
-    """Decimals, numbers with an exponent, and integers of three digits or more, as printed."""
+    """Decimals, percentages, numbers with an exponent, integers of three digits or more."""
     source = source.split("## Sources")[0]
     text = NOT_PROSE.sub(" ", source).replace("−", "-")
     text = re.sub(r"(?<=\d)[,\u202f\u00a0 ](?=\d{3}\b)", "", text)
-    for number in re.findall(NUMBER, text):
-        digits = number.lstrip("-")
-        if "." in digits.rstrip(".") or "e" in digits.lower() or len(digits.rstrip(".")) >= 3:
-            yield number.rstrip(".")
+    for found in re.finditer(NUMBER, text):
+        number = found[0].rstrip(".")
+        digits = number.lstrip("-").lower()
+        percent = re.match(r"\s?%", text[found.end() :])
+        if percent or "." in digits or "e" in digits or len(digits) >= 3:
+            yield number
 
 
 def _rounds_to(value, printed):
