@@ -31,6 +31,13 @@ def softmax_jacobian(logits):
         Symmetric, rows and columns sum to 0. Takes K times the memory of the logits: see
         `softmax_jvp` for products without the matrix.
 
+    Raises
+    ------
+    TypeError
+        If `logits` does not hold real numbers.
+    ValueError
+        If `logits` is a single number without an axis.
+
     References
     ----------
     Gao & Pavel (2017), "On the properties of the softmax function", arXiv:1704.00805.
@@ -72,8 +79,10 @@ def softmax_jvp(logits, tangents):
 
     Raises
     ------
+    TypeError
+        If an argument does not hold real numbers.
     ValueError
-        If the shapes differ.
+        If the shapes differ, or are those of a single number without an axis.
 
     Notes
     -----
@@ -121,8 +130,10 @@ def softmax_cross_entropy_grad(logits, targets):
 
     Raises
     ------
+    TypeError
+        If an argument does not hold real numbers.
     ValueError
-        If the shapes differ.
+        If the shapes differ, or are those of a single number without an axis.
 
     Examples
     --------
@@ -195,8 +206,10 @@ def softmax_squared_error_grad(logits, targets):
 
     Raises
     ------
+    TypeError
+        If an argument does not hold real numbers.
     ValueError
-        If the shapes differ.
+        If the shapes differ, or are those of a single number without an axis.
 
     Examples
     --------

@@ -23,6 +23,13 @@ def entropy(p):
     ndarray, shape (...)
         In nats: 0 for a sure outcome, log K for K equal ones.
 
+    Raises
+    ------
+    TypeError
+        If `p` does not hold real numbers.
+    ValueError
+        If `p` is a single number without an axis.
+
     References
     ----------
     Shannon (1948), "A mathematical theory of communication", section 6,
@@ -57,8 +64,10 @@ def cross_entropy(p, q):
 
     Raises
     ------
+    TypeError
+        If an argument does not hold real numbers.
     ValueError
-        If the shapes differ.
+        If the shapes differ, or are those of a single number without an axis.
 
     Examples
     --------
@@ -88,8 +97,10 @@ def kl_divergence(p, q):
 
     Raises
     ------
+    TypeError
+        If an argument does not hold real numbers.
     ValueError
-        If the shapes differ.
+        If the shapes differ, or are those of a single number without an axis.
 
     References
     ----------

@@ -31,8 +31,10 @@ def softmax_cross_entropy(logits, targets):
 
     Raises
     ------
+    TypeError
+        If an argument does not hold real numbers.
     ValueError
-        If the shapes differ.
+        If the shapes differ, or are those of a single number without an axis.
 
     See Also
     --------
@@ -122,8 +124,10 @@ def softmax_squared_error(logits, targets):
 
     Raises
     ------
+    TypeError
+        If an argument does not hold real numbers.
     ValueError
-        If the shapes differ.
+        If the shapes differ, or are those of a single number without an axis.
 
     References
     ----------
@@ -156,8 +160,10 @@ def as_targets(targets, logits):
 
     Raises
     ------
+    TypeError
+        If an argument does not hold real numbers.
     ValueError
-        If the shapes differ.
+        If the shapes differ, or are those of a single number without an axis.
 
     Examples
     --------

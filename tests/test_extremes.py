@@ -258,3 +258,353 @@ def test_subnormal_probabilities_survive():
     np.testing.assert_allclose(
         c.softmax(np.float32([-103, -104])), c.softmax([1.0, 0.0]), rtol=1e-6
     )
+
+
+# All arguments, not the logits alone.
+
+P, Q = c.softmax(LOGITS), c.softmax(-LOGITS)
+BLEND = {"temperature": 2, "alpha": 0.5}
+OF_ALL = {
+    "one_hot": (lambda y: c.one_hot(y, 3), (LABELS,)),
+    "entropy": (c.entropy, (P,)),
+    "cross_entropy": (c.cross_entropy, (P, Q)),
+    "kl_divergence": (c.kl_divergence, (P, Q)),
+    "softmax_cross_entropy": (c.softmax_cross_entropy, (LOGITS, TARGETS)),
+    "with_labels": (c.softmax_cross_entropy_with_labels, (LOGITS, LABELS)),
+    "squared_error": (c.softmax_squared_error, (LOGITS, TARGETS)),
+    "jvp": (c.softmax_jvp, (LOGITS, TARGETS)),
+    "grad": (c.softmax_cross_entropy_grad, (LOGITS, TARGETS)),
+    "with_labels_grad": (c.softmax_cross_entropy_with_labels_grad, (LOGITS, LABELS)),
+    "squared_error_grad": (c.softmax_squared_error_grad, (LOGITS, TARGETS)),
+    "distillation": (
+        lambda z, v, y: c.distillation_loss(z, v, y, **BLEND),
+        (LOGITS, -LOGITS, LABELS),
+    ),
+    "distillation_grad": (
+        lambda z, v, y: c.distillation_loss_grad(z, v, y, **BLEND),
+        (LOGITS, -LOGITS, LABELS),
+    ),
+}
+every_call = pytest.mark.parametrize(("f", "arguments"), OF_ALL.values(), ids=OF_ALL)
+
+
+@every_call
+def test_no_argument_is_written_to(f, arguments):
+    # Writable, so that a write would succeed in silence; the bytes tell.
+    copies = [argument.copy() for argument in arguments]
+    f(*copies)
+    for copy, argument in zip(copies, arguments, strict=True):
+        np.testing.assert_array_equal(copy, argument)
+
+
+@every_call
+def test_the_result_shares_no_memory_with_an_argument(f, arguments):
+    result = f(*arguments)
+    assert not any(np.shares_memory(result, argument) for argument in arguments)
+
+
+def _spread(x):
+    wide = np.zeros([2 * n for n in x.shape], x.dtype)
+    every_other = (slice(None, None, 2),) * x.ndim
+    wide[every_other] = x
+    return wide[every_other]
+
+
+def _frozen(x):
+    x = x.copy()
+    x.flags.writeable = False
+    return x
+
+
+@every_call
+@pytest.mark.parametrize(
+    "layout",
+    [
+        _spread,
+        _frozen,
+        np.asfortranarray,
+        lambda x: x.T.copy().T,
+        lambda x: x[::-1].copy()[::-1],
+        lambda x: x.astype(x.dtype.newbyteorder(">")),
+    ],
+    ids=["strided", "read-only", "fortran", "transposed", "reversed", "big-endian"],
+)
+def test_layout_of_any_argument_does_not_matter(f, arguments, layout):
+    # Sums of three terms may run in another order: a rounding each.
+    np.testing.assert_allclose(
+        f(*map(layout, arguments)), f(*arguments), rtol=1e-15, atol=1e-16
+    )
+
+
+@every_call
+def test_a_repeated_row_of_stride_zero(f, arguments):
+    views = [np.broadcast_to(argument[:1], argument.shape) for argument in arguments]
+    copies = [view.copy() for view in views]
+    np.testing.assert_array_equal(f(*views), f(*copies))
+
+
+@pytest.mark.parametrize("dtype", [*FLOATS, np.longdouble], ids=lambda t: np.dtype(t).name)
+def test_losses_have_the_dtype_of_the_logits_whatever_that_of_the_targets(dtype):
+    z = LOGITS.astype(dtype)
+    for targets in (TARGETS, TARGETS.astype(np.float32), TARGETS > 0.5):
+        for f in (
+            c.softmax_cross_entropy,
+            c.softmax_squared_error,
+            c.softmax_jvp,
+            c.softmax_cross_entropy_grad,
+            c.softmax_squared_error_grad,
+        ):
+            assert f(z, targets).dtype == dtype
+
+
+@pytest.mark.parametrize("f", [c.cross_entropy, c.kl_divergence])
+def test_two_distributions_meet_in_the_wider_type(f):
+    assert f(P.astype(np.float32), Q).dtype == np.float64
+    assert f(P, Q.astype(np.float32)).dtype == np.float64
+    assert f(P.astype(np.float16), Q.astype(np.float32)).dtype == np.float32
+
+
+@every_function
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
+def test_sixteen_bits_are_float32_rounded_once(f, dtype):
+    x = LOGITS.astype(dtype)
+    expected = f(x.astype(np.float32)).astype(dtype)
+    np.testing.assert_array_equal(f(x), expected)
+
+
+# One poisoned row: the others must not notice.
+
+OF_PROBS = {"entropy", "cross_entropy", "kl_divergence"}
+ROW_BY_ROW = {name: f for name, f in OF_LOGITS.items() if name not in OF_PROBS}
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+@pytest.mark.parametrize("f", ROW_BY_ROW.values(), ids=ROW_BY_ROW)
+@pytest.mark.parametrize(
+    "poison",
+    [[nan, 0, 1], [inf, 0, 1], [-inf, -inf, -inf], [inf, -inf, nan]],
+    ids=["nan", "+inf", "all -inf", "mixed"],
+)
+def test_a_poisoned_row_stays_alone(f, poison):
+    for at in (0, 1):
+        z = LOGITS.copy()
+        z[at] = poison
+        result, clean = f(z), f(LOGITS)
+        # logsumexp has an answer for infinite rows; all else is nan there, and only there
+        if f is not c.logsumexp:
+            assert np.isnan(result[at]).all()
+        np.testing.assert_array_equal(result[1 - at], clean[1 - at])
+
+
+# Sizes and magnitudes at the ends of each type.
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda t: np.dtype(t).name)
+def test_a_gap_past_the_largest_float_of_each_type(dtype):
+    # filterwarnings = error: all of these are silent, and exact
+    largest = float(ml_dtypes.finfo(dtype).max)
+    z = np.array([[largest, -largest], [-largest, largest]], dtype=dtype)
+    right = np.array([[1.0, 0.0], [0.0, 1.0]])
+    assert c.softmax(z).tolist() == right.tolist()
+    assert c.logsumexp(z).tolist() == [largest, largest]
+    assert c.softmax_cross_entropy(z, right).tolist() == [0, 0]
+    assert c.softmax_cross_entropy_with_labels(z, [0, 1]).tolist() == [0, 0]
+    assert c.softmax_cross_entropy_with_labels_grad(z, [1, 0]).tolist() == [[1, -1], [-1, 1]]
+    assert c.softmax_cross_entropy_grad(z, right).tolist() == [[0, 0], [0, 0]]
+    assert c.softmax_squared_error(z, 1 - right).tolist() == [2, 2]
+    assert c.softmax_squared_error_grad(z, 1 - right).tolist() == [[0, 0], [0, 0]]
+    assert not c.softmax_jacobian(z).any()
+
+
+def test_a_wrong_answer_past_the_largest_float_costs_inf_in_silence():
+    assert c.softmax_cross_entropy_with_labels([1e308, -1e308], 1) == inf
+    assert c.log_softmax([1e308, -1e308]).tolist() == [0, -inf]
+    # and one that is still a float costs the gap: 2e300
+    assert c.softmax_cross_entropy_with_labels([1e300, -1e300], 1) == 2e300
+
+
+def test_the_smallest_probabilities_of_float64():
+    # exp(-745) = 4.94e-324 is the least subnormal; exp(-746) < half of it
+    assert c.softmax([0, -745])[1] == 5e-324
+    assert c.softmax([0, -746])[1] == 0
+    assert c.log_softmax([0, -746])[1] == -746
+    assert c.softmax_cross_entropy_with_labels([0, -745], 0) == 5e-324
+    assert c.softmax([5e-324, -5e-324]).tolist() == [0.5, 0.5]
+
+
+EMPTY = {
+    "softmax": (c.softmax, 1, (3, 0)),
+    "log_softmax": (c.log_softmax, 1, (3, 0)),
+    "logsumexp": (c.logsumexp, 1, (3,)),
+    "entropy": (c.entropy, 1, (3,)),
+    "cross_entropy": (c.cross_entropy, 2, (3,)),
+    "kl_divergence": (c.kl_divergence, 2, (3,)),
+    "softmax_cross_entropy": (c.softmax_cross_entropy, 2, (3,)),
+    "squared_error": (c.softmax_squared_error, 2, (3,)),
+    "jvp": (c.softmax_jvp, 2, (3, 0)),
+    "grad": (c.softmax_cross_entropy_grad, 2, (3, 0)),
+    "squared_error_grad": (c.softmax_squared_error_grad, 2, (3, 0)),
+}
+
+
+@pytest.mark.parametrize(("f", "count", "shape"), EMPTY.values(), ids=EMPTY)
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda t: np.dtype(t).name)
+def test_no_classes_and_no_examples(f, count, shape, dtype):
+    none = f(*[np.zeros((3, 0), dtype)] * count)
+    assert none.shape == shape
+    assert none.dtype == dtype
+    assert f(*[np.zeros((0, 3), dtype)] * count).shape == (0, *((3,) if len(shape) > 1 else ()))
+
+
+def test_no_examples_with_labels():
+    z, y = np.zeros((0, 3)), np.zeros(0, dtype=int)
+    assert c.softmax_cross_entropy_with_labels_grad(z, y).shape == (0, 3)
+    assert c.distillation_loss(z, z, y, **BLEND).shape == (0,)
+    assert c.distillation_loss_grad(z, z, y, **BLEND).shape == (0, 3)
+    assert c.softmax_jacobian(z).shape == (0, 3, 3)
+    assert c.softmax_jacobian(np.zeros((3, 0))).shape == (3, 0, 0)
+    assert c.one_hot([], 3).shape == (0, 3)
+
+
+def test_one_class_has_no_slope():
+    z = np.array([[5.0], [-900.0]])
+    assert c.softmax_cross_entropy_with_labels_grad(z, [0, 0]).tolist() == [[0], [0]]
+    assert c.softmax_cross_entropy_grad(z, [[1], [1]]).tolist() == [[0], [0]]
+    assert c.softmax_jacobian(z).tolist() == [[[0]], [[0]]]
+    assert c.entropy([[1.0], [1.0]]).tolist() == [0, 0]
+    assert c.distillation_loss(z, z, [0, 0], **BLEND).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda t: np.dtype(t).name)
+def test_the_loss_over_a_million_classes(dtype):
+    # 16-bit sums stop at 65504 (float16) or at 256 (bfloat16, where 256 + 1 = 256).
+    z, eps = np.zeros((1, 1_000_000), dtype), float(ml_dtypes.finfo(dtype).eps)
+    loss = c.softmax_cross_entropy_with_labels(z, [999_999])
+    np.testing.assert_allclose(float(loss[0]), np.log(1e6), rtol=2 * eps)
+    grad = c.softmax_cross_entropy_with_labels_grad(z, [999_999])
+    # 1e-6 is subnormal in float16, where numbers are 2 ** -24 apart
+    np.testing.assert_allclose(grad[0, 0].astype(float), 1e-6, rtol=2 * eps, atol=2.0**-25)
+    assert grad[0, -1] == np.array(-1 + 1e-6).astype(dtype)
+
+
+def test_a_million_classes_on_the_first_axis():
+    # NumPy adds down a column one by one there: K roundings at the worst, and few in fact.
+    z = np.random.default_rng(0).normal(size=(1_000_000, 2)).astype(np.float32)
+    rtol = 1e6 * np.finfo(np.float32).eps / 2
+    expected = c.softmax(z.T.astype(np.float64))
+    for result in (c.softmax(z, axis=0).T, c.softmax(z.T), c.softmax(z.T.copy())):
+        np.testing.assert_allclose(result, expected, rtol=rtol)
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    "int8 uint8 int16 uint16 int32 uint32 int64 uint64 >i2 >i8".split(),
+)
+def test_integer_labels_of_every_type_beyond_their_own_range(dtype):
+    # 300 classes do not fit into int8: the comparison and the index must not wrap.
+    z = np.random.default_rng(0).normal(size=(2, 300))
+    labels = np.array([127, 3], dtype=dtype)
+    plain = [127, 3]
+    for f in (
+        c.softmax_cross_entropy_with_labels,
+        c.softmax_cross_entropy_with_labels_grad,
+        lambda z, y: c.distillation_loss(z, -z, y, **BLEND),
+        lambda z, y: c.distillation_loss_grad(z, -z, y, **BLEND),
+    ):
+        np.testing.assert_array_equal(f(z, labels), f(z, plain))
+    np.testing.assert_array_equal(c.one_hot(labels, 300), c.one_hot(plain, 300))
+
+
+def test_the_last_of_256_classes_as_uint8():
+    z = np.arange(256.0)
+    loss = c.softmax_cross_entropy_with_labels(z, np.uint8(255))
+    # the sum of exp(-k) over k >= 0 is e / (e - 1)
+    np.testing.assert_allclose(loss, np.log(np.e / (np.e - 1)), rtol=1e-15)
+    assert c.one_hot(np.uint8([255]), 256)[0].nonzero()[0].tolist() == [255]
+
+
+# Digits, in the other types and functions.
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, ml_dtypes.bfloat16])
+def test_a_small_rest_is_kept_in_each_type(dtype):
+    # mpmath.log1p(mpmath.exp(-40)); float16 ends at 6e-8, so it is left out
+    rest = np.array(4.248354255291589e-18).astype(dtype)
+    z = np.array([0, -40], dtype=dtype)
+    eps = float(ml_dtypes.finfo(dtype).eps)
+    close = {"rtol": 4 * eps, "atol": 0}
+    for value in (
+        c.logsumexp(z),
+        -c.log_softmax(z)[0],
+        c.softmax(z)[1],
+        c.softmax_cross_entropy(z, [1, 0]),
+        c.softmax_cross_entropy_with_labels(z, 0),
+        -c.softmax_cross_entropy_with_labels_grad(z, 0)[0],
+        c.softmax_jacobian(z)[0, 0],
+        c.softmax_jvp(z, [1, 0])[0],
+    ):
+        np.testing.assert_allclose(np.float64(value), np.float64(rest), **close)
+
+
+def test_a_tie_for_the_largest():
+    # Only one of the two is taken out of the sum: log1p(1 + ...) = log 2 + ...
+    np.testing.assert_allclose(c.logsumexp([7.0, 7.0, -50.0]), 7 + np.log(2), rtol=1e-15)
+    assert c.softmax([7.0, 7.0, -inf]).tolist() == [0.5, 0.5, 0]
+
+
+def test_a_constant_added_to_the_tangents_is_not_seen():
+    z, v = np.array([40.0, 0.0, 1.0]), np.array([0.0, 1.0, 2.0])
+    expected = c.softmax_jvp(z, v)
+    np.testing.assert_array_equal(c.softmax_jvp(z, v + 2.0**40), expected)
+
+
+def test_masked_classes_get_no_gradient():
+    z = [0.0, 1.0, -inf]
+    for grad in (
+        c.softmax_cross_entropy_with_labels_grad(z, 0),
+        c.softmax_cross_entropy_grad(z, [1, 0, 0]),
+        c.softmax_squared_error_grad(z, [1, 0, 0]),
+        c.softmax_jvp(z, [1, 2, 3]),
+        c.distillation_loss_grad(z, z, 0, **BLEND),
+    ):
+        assert grad[2] == 0
+        assert np.isfinite(grad).all()
+    assert not c.softmax_jacobian(z)[2].any()
+
+
+@pytest.mark.parametrize("f", [c.cross_entropy, c.kl_divergence])
+def test_impossible_events_are_silent_and_negative_ones_are_not(f):
+    assert f([[0.0, 1.0], [0.5, 0.5]], [[0.0, 1.0], [0.0, 1.0]]).tolist() == [0, inf]
+    with pytest.warns(RuntimeWarning, match="invalid value"):
+        assert np.isnan(f([0.5, 0.5], [-0.5, 1.5]))
+
+
+def test_a_tiny_teacher_probability_still_counts():
+    # 1e-13 of a gap of 1e10 nats is 1e-3: not to be cut off at any epsilon.
+    teacher, student = np.array([0.0, np.log(1e-13)]), np.array([0.0, -1e10])
+    loss = c.distillation_loss(student, teacher, 0, temperature=1, alpha=1)
+    np.testing.assert_allclose(loss, 1e-13 * 1e10, rtol=1e-6)
+
+
+def test_the_working_precision():
+    # float32 is computed in float32: half the memory, and no second rounding
+    from companion.functions import as_floating
+
+    for dtype in (np.float16, ml_dtypes.bfloat16, np.float32, ">f4"):
+        assert as_floating(np.zeros(1, dtype))[0].dtype == np.float32
+    for dtype in (bool, int, np.float64):
+        assert as_floating(np.zeros(1, dtype))[0].dtype == np.float64
+
+
+@pytest.mark.parametrize("row", [[nan, nan], [nan, inf], [nan, -inf]])
+def test_nan_is_passed_on_in_silence(row):
+    # filterwarnings = error: the warning was due where the nan came from
+    for f in (c.softmax, c.log_softmax):
+        assert np.isnan(f(row)).all()
+
+
+def test_a_weight_of_zero_hides_an_infinity_and_never_a_nan():
+    for f in (c.cross_entropy, c.kl_divergence):
+        assert np.isnan(f([0.0, 1.0], [nan, 1.0]))
+    for f in (c.softmax_cross_entropy, c.softmax_squared_error):
+        assert np.isnan(f([nan, 0.0], [0.0, 0.0]))

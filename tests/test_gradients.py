@@ -141,3 +141,83 @@ def test_gradient_tape_of_tensorflow(tensorflow):
         np.testing.assert_allclose(loss(LOGITS), value.numpy(), rtol=1e-12)
         slopes = tape.gradient(value, z).numpy()
         np.testing.assert_allclose(grad(LOGITS), slopes, rtol=1e-10, atol=1e-14)
+
+
+def literal_log_softmax(z):
+    return z - np.log(np.exp(z).sum())
+
+
+def literal_losses(i):
+    """The losses of example i, written as in the chapters; np.exp and np.log take complex z."""
+    hot, soft = np.eye(5)[LABELS[i]], TARGETS[i]
+    q = complex_softmax(TEACHER[i] / 2.5)
+    return {
+        "cross_entropy": lambda z: -(soft * literal_log_softmax(z)).sum(),
+        "cross_entropy, targets that sum to 3": (
+            lambda z: -(UNEQUAL[i] * literal_log_softmax(z)).sum()
+        ),
+        "with_labels": lambda z: -(hot * literal_log_softmax(z)).sum(),
+        "squared_error": lambda z: ((complex_softmax(z) - soft) ** 2).sum(),
+        "distillation": lambda z: (
+            0.3 * 2.5**2 * (q * (np.log(q) - literal_log_softmax(z / 2.5))).sum()
+            - 0.7 * (hot * literal_log_softmax(z)).sum()
+        ),
+        "logsumexp": lambda z: np.log(np.exp(z).sum()),
+    }
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_gradients_by_the_complex_step(name):
+    loss, grad = LOSSES[name]
+    for i, z in enumerate(LOGITS):
+        literal = literal_losses(i)[name]
+        np.testing.assert_allclose(loss(LOGITS)[i], literal(z), rtol=1e-14)
+        slopes = [literal(z + 1e-200j * unit).imag / 1e-200 for unit in np.eye(5)]
+        # No difference is taken: the roundings of numbers of size 10 are all the error.
+        np.testing.assert_allclose(grad(LOGITS)[i], slopes, rtol=1e-12, atol=1e-15)
+
+
+def test_jvp_by_the_complex_step():
+    tangents = np.random.default_rng(1).normal(size=LOGITS.shape)
+    for z, v, product in zip(LOGITS, tangents, c.softmax_jvp(LOGITS, tangents), strict=True):
+        slope = complex_softmax(z + 1e-200j * v).imag / 1e-200
+        np.testing.assert_allclose(product, slope, rtol=1e-12, atol=1e-16)
+
+
+def test_jacobian_and_jvp_of_pytorch():
+    import torch
+    from torch.autograd.functional import jacobian, jvp
+
+    tangents = np.random.default_rng(1).normal(size=5)
+    z, v = torch.tensor(LOGITS[0]), torch.tensor(tangents)
+    theirs = jacobian(lambda z: torch.softmax(z, -1), z).numpy()
+    np.testing.assert_allclose(c.softmax_jacobian(LOGITS[0]), theirs, rtol=1e-12, atol=1e-16)
+    _, theirs = jvp(lambda z: torch.softmax(z, -1), z, v)
+    np.testing.assert_allclose(
+        c.softmax_jvp(LOGITS[0], tangents), theirs.numpy(), rtol=1e-12, atol=1e-16
+    )
+
+
+def test_a_check_of_the_sum_would_prove_nothing():
+    # The reason for the weights above: the sum of softmax is 1, and its slope 0 for any code.
+    flat = c.numerical_gradient(lambda z: c.softmax(z).sum(), LOGITS[0])
+    np.testing.assert_allclose(flat, 0, atol=1e-10)
+    weights = np.random.default_rng(1).normal(size=5)
+    steep = c.numerical_gradient(lambda z: weights @ c.softmax(z), LOGITS[0])
+    assert np.abs(steep).max() > 0.1
+    np.testing.assert_allclose(c.softmax_jvp(LOGITS[0], weights), steep, atol=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e10])
+def test_the_step_of_differences_fits_the_argument(scale):
+    x = np.array([scale, -3 * scale])
+    measured = c.numerical_gradient(lambda x: (x**2).sum(), x)
+    # the documented ten digits, of the larger slope and of 1
+    np.testing.assert_allclose(measured, 2 * x, rtol=1e-9, atol=1e-9)
+
+
+def test_differences_take_integers_and_single_numbers():
+    measured = c.numerical_gradient(lambda x: (x**2).sum(), [3, 4])
+    np.testing.assert_allclose(measured, [6, 8], rtol=1e-9)
+    assert measured.dtype == np.float64
+    assert c.numerical_gradient(lambda x: float(x), 3).shape == ()

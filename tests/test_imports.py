@@ -47,21 +47,63 @@ def test_this_test_would_see_one():
     assert loaded_by("import companion, matplotlib") == ["matplotlib"]
 
 
-def imports(path):
-    for node in ast.walk(ast.parse(path.read_text())):
+def imports(source):
+    """All that a module may load: also `companion.show` for `from companion import show`."""
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield node.module
+            yield (node.module or "") if node.level == 0 else "." * node.level
+            if node.module == "companion":
+                yield from (f"companion.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("import numpy as np, torch.nn", ["numpy", "torch.nn"]),
+        ("def f():\n    from scipy import special", ["scipy"]),
+        ("from companion import show", ["companion", "companion.show"]),
+        ("from companion.show import show_source", ["companion.show"]),
+        ("from . import show", ["."]),
+        ("from ..companion import show", [".."]),
+    ],
+)
+def test_no_import_hides_from_this_test(source, names):
+    found = list(imports(source))
+    assert set(names) <= set(found)
 
 
 @pytest.mark.parametrize("module", CORE)
 def test_core_modules_import_numpy_and_the_core_only(module):
     allowed = {"numpy", "dataclasses", *(f"companion.{name}" for name in CORE)}
-    assert set(imports(COMPANION / f"{module}.py")) <= allowed
+    assert set(imports((COMPANION / f"{module}.py").read_text())) <= allowed
 
 
-def test_nothing_of_the_core_imports_what_is_for_chapters():
-    for path in COMPANION.glob("*.py"):
-        if f"companion.{path.stem}" not in CHAPTER_TOOLS:
-            assert not set(imports(path)) & set(CHAPTER_TOOLS), path.name
+def test_nothing_imports_what_is_for_chapters():
+    # Not even each other; the exercises alone show source. Nothing at all imports them.
+    for path in (*COMPANION.glob("*.py"), *COMPANION.glob("equivalents/*.py")):
+        found = set(imports(path.read_text()))
+        assert not [name for name in found if name.startswith(CHAPTER_TOOLS)], path.name
+
+
+def test_no_import_is_relative():
+    # The tests above read full names.
+    for path in COMPANION.rglob("*.py"):
+        assert not [name for name in imports(path.read_text()) if name.startswith(".")], path
+
+
+def test_every_module_is_of_the_core_or_named_here():
+    # A new module says by its name here what it may import.
+    others = {"__init__", "datasets", "plotting", "show"}
+    assert {path.stem for path in COMPANION.glob("*.py")} == set(CORE) | others
+
+
+def test_only_what_draws_loads_matplotlib_and_only_what_needs_data_loads_sklearn():
+    may = {"matplotlib": {"plotting"}, "sklearn": {"datasets"}}
+    # `exercises` may compare answers with others, `frameworks` is there to import them.
+    for path in (*COMPANION.glob("*.py"), *COMPANION.glob("equivalents/*.py")):
+        for name in imports(path.read_text()):
+            package = name.split(".")[0]
+            if package in HEAVY and package != "IPython":
+                assert path.stem in may.get(package, ()), (path.name, name)

@@ -8,6 +8,8 @@ import re
 
 import pytest
 from numpydoc.docscrape import FunctionDoc
+from numpydoc.validate import validate
+from test_errors import OF_ARRAY
 
 import companion
 from companion.show import source_of
@@ -97,3 +99,52 @@ def test_bodies_are_short(f):
 @every_function
 def test_no_latex_in_docstrings(f):
     assert not re.search(r"\\(frac|sum|log)|\$", f.__doc__)
+
+
+# What numpydoc's own validation finds and we do not want: an extended summary and a See Also
+# everywhere, a capital letter for a formula or for a function's name, a verb in the
+# imperative, and a sentence where the type says all.
+NOT_WANTED = {"ES01", "SA01", "SA03", "SS02", "SS05", "RT03"}
+
+
+@pytest.mark.parametrize("name", companion.__all__)
+def test_numpydoc_finds_nothing_to_complain_about(name):
+    errors = validate(f"companion.{name}")["errors"]
+    assert [error for error in errors if error[0] not in NOT_WANTED] == []
+
+
+@pytest.mark.parametrize("name", companion.__all__)
+def test_results_say_their_shape(name):
+    (result,) = FunctionDoc(getattr(companion, name))["Returns"]
+    assert "shape" in result.type
+    assert result.type.startswith("ndarray")
+
+
+@pytest.mark.parametrize("wrong", [["a"], 3.0], ids=["strings", "one number"])
+@pytest.mark.parametrize("name", OF_ARRAY)
+def test_what_is_raised_is_documented(name, wrong):
+    with pytest.raises((TypeError, ValueError)) as caught:
+        OF_ARRAY[name](wrong)
+    documented = {kind.type for kind in FunctionDoc(getattr(companion, name))["Raises"]}
+    assert caught.type.__name__ in documented
+
+
+def test_every_function_of_arrays_is_among_those_that_are_tried():
+    others = {"one_hot", "numerical_gradient"}  # their errors have cases of their own
+    assert set(OF_ARRAY) | others == set(companion.__all__)
+
+
+def test_arguments_after_the_star_have_no_default():
+    for f in (companion.distillation_loss, companion.distillation_loss_grad):
+        named = inspect.signature(f).parameters
+        for name in ("temperature", "alpha"):
+            assert named[name].kind is inspect.Parameter.KEYWORD_ONLY
+            assert named[name].default is inspect.Parameter.empty
+
+
+def test_one_function_has_one_meaning():
+    # No from_logits, no reduction, no temperature where the caller can divide.
+    for name in companion.__all__:
+        parameters = set(inspect.signature(getattr(companion, name)).parameters)
+        assert not parameters & {"from_logits", "reduction", "dtype", "out", "where", "eps"}
+        assert "temperature" not in parameters or name.startswith("distillation")

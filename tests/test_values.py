@@ -150,3 +150,86 @@ def test_digits_are_split_in_proportion_and_scaled():
     np.testing.assert_allclose(*shares, atol=0.002)
     np.testing.assert_array_equal(digits().test_labels, data.test_labels)
     assert not np.array_equal(digits(seed=1).test_labels, data.test_labels)
+
+
+# By hand: logits are logarithms of whole numbers, answers are fractions and their logarithms.
+
+
+@pytest.mark.parametrize("K", [1, 2, 3, 10, 1000])
+def test_equal_logits_are_uniform(K):
+    z = np.full(K, 7.0)
+    np.testing.assert_allclose(c.softmax(z), 1 / K, **EXACT)
+    np.testing.assert_allclose(c.logsumexp(z), 7 + np.log(K), **EXACT)
+    np.testing.assert_allclose(
+        c.softmax_cross_entropy_with_labels(z, K - 1), np.log(K), **EXACT
+    )
+    np.testing.assert_allclose(c.entropy(c.softmax(z)), np.log(K), rtol=1e-14)
+
+
+def test_two_classes_are_the_sigmoid():
+    # 1 / (1 + e**-z); mpmath.mpf(1) / (1 + mpmath.exp(-2)) = 0.88079707797788244406
+    np.testing.assert_allclose(c.softmax([2.0, 0.0])[0], 0.8807970779778824, **EXACT)
+    # mpmath.log1p(mpmath.exp(-2)) = 0.12692801104297249644
+    loss = c.softmax_cross_entropy_with_labels([2.0, 0.0], 0)
+    np.testing.assert_allclose(loss, 0.1269280110429725, **EXACT)
+
+
+def test_one_two_three():
+    # mpmath.log(sum(mpmath.exp(k) for k in (1, 2, 3))) = 3.4076059644443803045
+    np.testing.assert_allclose(c.logsumexp([1, 2, 3]), 3.4076059644443803, **EXACT)
+    # mpmath.exp(k) over that sum, for k = 1, 2, 3
+    expected = [0.09003057317038046, 0.24472847105479767, 0.6652409557748219]
+    np.testing.assert_allclose(c.softmax([1, 2, 3]), expected, **EXACT)
+
+
+def test_temperature_is_a_division_by_the_caller():
+    # z / 2 takes square roots of odds 1 : 9, z / (1/2) squares them
+    z = np.log([1.0, 9.0])
+    np.testing.assert_allclose(c.softmax(z / 2), [0.25, 0.75], **EXACT)
+    np.testing.assert_allclose(c.softmax(z / 0.5), [1 / 82, 81 / 82], **EXACT)
+
+
+def test_each_axis_of_a_table_of_fractions():
+    table = np.array([[1.0, 3.0], [1.0, 1.0]])
+    np.testing.assert_allclose(c.softmax(np.log(table)), table / [[4], [2]], **EXACT)
+    np.testing.assert_allclose(c.softmax(np.log(table), axis=0), table / [2, 4], **EXACT)
+    np.testing.assert_allclose(c.logsumexp(np.log(table), axis=0), np.log([2, 4]), **EXACT)
+    kept = c.logsumexp(np.log(table), axis=0, keepdims=True)
+    assert kept.shape == (1, 2)
+    assert c.logsumexp(np.log(table), keepdims=True).shape == (2, 1)
+
+
+def test_one_hot_has_ones_of_float64_and_any_shape():
+    hot = c.one_hot(np.array([[2, 0], [1, 1]]), 3)
+    assert hot.shape == (2, 2, 3)
+    assert hot.dtype == np.float64
+    np.testing.assert_array_equal(hot.argmax(axis=-1), [[2, 0], [1, 1]])
+    np.testing.assert_array_equal(hot.sum(axis=-1), 1)
+    assert c.one_hot(1, 2).tolist() == [0, 1]
+
+
+def test_the_order_of_the_divergence_in_distillation():
+    # At T = 1 and alpha = 1: teacher (1/2, 1/2) from student (1/4, 3/4) is log(4/3) / 2,
+    # mpmath.log(mpmath.mpf(4) / 3) / 2 = 0.14384103622589046; the other order gives 0.1308
+    student, teacher = np.log([0.25, 0.75]), np.log([0.5, 0.5])
+    loss = c.distillation_loss(student, teacher, 0, temperature=1, alpha=1)
+    np.testing.assert_allclose(loss, 0.14384103622589046, rtol=1e-14)
+
+
+def test_distillation_at_high_temperature_compares_centred_logits():
+    # Hinton, Vinyals & Dean (2015), section 2.1: T times the difference of probabilities
+    # tends to the difference of centred logits over K, with an error of order 1 / T.
+    z, v = np.array([1.0, -2.0, 4.0]), np.array([3.0, 0.0, -6.0])
+    limit = ((z - z.mean()) - (v - v.mean())) / 3
+    for T in (1e3, 1e4):
+        grad = c.distillation_loss_grad(z, v, 0, temperature=T, alpha=1)
+        # the next term of the series: squares of logits of size 6, over 2 T
+        np.testing.assert_allclose(grad, limit, atol=36 / (2 * T))
+
+
+def test_jacobian_of_three_classes():
+    p = np.array([1, 2, 5]) / 8
+    expected = np.array([[7, -2, -5], [-2, 12, -10], [-5, -10, 15]]) / 64
+    np.testing.assert_allclose(c.softmax_jacobian(np.log(p)), expected, **EXACT)
+    batch = c.softmax_jacobian(np.log([p, p[::-1]]))
+    np.testing.assert_allclose(batch, [expected, expected[::-1, ::-1]], **EXACT)
