@@ -42,7 +42,7 @@ cross_entropy = FunctionExercise(
     name="cross_entropy",
     stub='''
 def cross_entropy(p, q):
-    """-sum(p * log(q)) over the last axis, in nats; an event with p = 0 costs nothing."""
+    """-sum(p * log(q)) over the last axis, in nats, with 0 * log(0) = 0."""
     ...
 ''',
     answer="""
@@ -191,7 +191,7 @@ negative_log_likelihood = FunctionExercise(
     name="negative_log_likelihood",
     stub='''
 def negative_log_likelihood(logits, labels):
-    """-log softmax(logits)[label] for each row of logits (N, K) and its label (N,)."""
+    """-log softmax(logits)[label], row by row: logits (N, K), labels (N,)."""
     ...
 ''',
     answer="""
@@ -293,6 +293,18 @@ def negative_log_likelihood(logits, labels):
             "is wanted.",
         ),
         Mistake(
+            "divided-by-classes",
+            lambda z, y: companion.softmax_cross_entropy_with_labels(z, y) / z.shape[1],
+            "Your losses are too small by the factor K: a mean over the classes of one-hot "
+            "terms, perhaps. Those terms are to be added.",
+        ),
+        Mistake(
+            "no-normaliser",
+            lambda z, y: -z[_rows(z), y],
+            "You return minus the logit of the label. A logit is a log-probability only up to "
+            "a constant of its row, and that constant is missing.",
+        ),
+        Mistake(
             "all-classes",
             lambda z, y: -companion.log_softmax(z).sum(axis=1),
             "You add up all classes, so the labels do not matter. Only the true class is "
@@ -364,7 +376,7 @@ class_map_probs = FunctionExercise(
     name="class_map_probs",
     stub='''
 def class_map_probs(scores):
-    """Probabilities of the K classes at each pixel; scores have shape (N, K, H, W)."""
+    """Probabilities of the K classes at each pixel of scores (N, K, H, W)."""
     ...
 ''',
     answer="""
@@ -469,7 +481,7 @@ temperature_probs = FunctionExercise(
     name="temperature_probs",
     stub='''
 def temperature_probs(logits, temperature):
-    """Probabilities of each row of logits (N, K); a higher temperature is softer."""
+    """Probabilities of each row of logits (N, K); hotter means softer."""
     exps = np.exp(logits * temperature)
     return exps / exps.sum()
 ''',
