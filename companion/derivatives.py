@@ -7,7 +7,7 @@ is a mean over N examples, divide by N.
 import numpy as np
 
 from companion.functions import as_floating, log_sum_parts, softmax
-from companion.losses import as_targets, label_index
+from companion.losses import as_targets, label_index, residuals
 
 
 def softmax_jacobian(logits):
@@ -218,7 +218,7 @@ def softmax_squared_error_grad(logits, targets):
     """
     logits, dtype = as_floating(logits)
     targets = as_targets(targets, logits)
-    return softmax_jvp(logits, 2 * (softmax(logits) - targets)).astype(dtype, copy=False)
+    return softmax_jvp(logits, 2 * residuals(logits, targets)).astype(dtype, copy=False)
 
 
 def numerical_gradient(f, x, step=6e-6):

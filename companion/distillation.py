@@ -3,7 +3,7 @@
 import numpy as np
 
 from companion.derivatives import softmax_cross_entropy_with_labels_grad
-from companion.functions import as_floating, log_softmax, softmax
+from companion.functions import as_floating, log_softmax, rounded, softmax
 from companion.losses import softmax_cross_entropy_with_labels
 
 
@@ -41,7 +41,8 @@ def distillation_loss(student_logits, teacher_logits, labels, *, temperature, al
     TypeError
         If labels are not integers.
     ValueError
-        If shapes do not match, a label leaves 0..K-1, T is not positive, or alpha leaves 0..1.
+        If shapes do not match, a label leaves 0..K-1, T is not positive and finite, or alpha
+        leaves 0..1.
 
     References
     ----------
@@ -62,8 +63,8 @@ def distillation_loss(student_logits, teacher_logits, labels, *, temperature, al
     # A class that the teacher rules out costs nothing, whatever the student thinks of it.
     divergence = (probs * np.where(probs == 0, 0, log_ratio)).sum(axis=-1)
     hard = softmax_cross_entropy_with_labels(student, labels)
-    loss = alpha * temperature**2 * divergence + (1 - alpha) * hard
-    return loss.astype(dtype, copy=False)
+    loss = _weighted(alpha * temperature**2, divergence) + _weighted(1 - alpha, hard)
+    return rounded(loss, dtype)
 
 
 def distillation_loss_grad(student_logits, teacher_logits, labels, *, temperature, alpha):
@@ -96,7 +97,8 @@ def distillation_loss_grad(student_logits, teacher_logits, labels, *, temperatur
     TypeError
         If labels are not integers.
     ValueError
-        If shapes do not match, a label leaves 0..K-1, T is not positive, or alpha leaves 0..1.
+        If shapes do not match, a label leaves 0..K-1, T is not positive and finite, or alpha
+        leaves 0..1.
 
     References
     ----------
@@ -110,8 +112,13 @@ def distillation_loss_grad(student_logits, teacher_logits, labels, *, temperatur
     student, teacher, dtype = _as_pair(student_logits, teacher_logits, temperature, alpha)
     soft = softmax(student / temperature) - softmax(teacher / temperature)
     hard = softmax_cross_entropy_with_labels_grad(student, labels)
-    gradient = alpha * temperature * soft + (1 - alpha) * hard
+    gradient = _weighted(alpha * temperature, soft) + _weighted(1 - alpha, hard)
     return gradient.astype(dtype, copy=False)
+
+
+def _weighted(weight, part):
+    # A part that has no weight does not count, also where it is inf.
+    return weight * part if weight else np.zeros_like(part)
 
 
 def _as_pair(student_logits, teacher_logits, temperature, alpha):
@@ -122,8 +129,8 @@ def _as_pair(student_logits, teacher_logits, temperature, alpha):
             "teacher_logits must have the shape of student_logits, "
             f"{student.shape}; got {teacher.shape}."
         )
-    if not temperature > 0:
-        raise ValueError(f"temperature must be positive; got {temperature}.")
+    if not 0 < temperature < np.inf:
+        raise ValueError(f"temperature must be positive and finite; got {temperature}.")
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha must lie in 0..1, the teacher's weight; got {alpha}.")
     return student, teacher, dtype

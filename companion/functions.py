@@ -50,10 +50,33 @@ def as_floating(x):
         x = x.astype(np.float64)
     # bfloat16 and other extension floats are of kind V; they know how to become float32.
     is_float = x.dtype.kind == "f" or np.can_cast(x.dtype, np.float32)
-    if not is_float or x.dtype.names:
+    if not is_float:
         raise TypeError(f"logits and probabilities must be real numbers; got dtype {x.dtype}.")
     dtype = x.dtype.newbyteorder("=")
     return x.astype(np.promote_types(dtype, np.float32), copy=False), dtype
+
+
+def rounded(values, dtype):
+    """`values` in the dtype of the result; what is past its largest number is infinite.
+
+    Parameters
+    ----------
+    values : ndarray of float, any shape
+        Computed in working precision.
+    dtype : dtype
+        What the caller shall get.
+
+    Returns
+    -------
+    ndarray, shape of `values`
+
+    Examples
+    --------
+    >>> rounded(np.float32([-1, -120000]), np.float16)
+    array([ -1., -inf], dtype=float16)
+    """
+    with np.errstate(over="ignore"):  # as in float64, where such a gap is -inf silently, too
+        return values.astype(dtype, copy=False)
 
 
 def log_sum_parts(x, axis=-1):
@@ -240,7 +263,7 @@ def log_softmax(x, axis=-1):
     """
     x, dtype = as_floating(x)
     _, gaps, log_rest = log_sum_parts(x, axis)
-    return (gaps - log_rest).astype(dtype, copy=False)
+    return rounded(gaps - log_rest, dtype)
 
 
 def one_hot(labels, num_classes):

@@ -7,7 +7,14 @@ a temperature: write `logits / T`. Results have the dtype of the logits.
 
 import numpy as np
 
-from companion.functions import as_floating, as_labels, log_sum_parts, softmax
+from companion.functions import (
+    as_floating,
+    as_labels,
+    log_softmax,
+    log_sum_parts,
+    rounded,
+    softmax,
+)
 
 
 def softmax_cross_entropy(logits, targets):
@@ -50,7 +57,7 @@ def softmax_cross_entropy(logits, targets):
     _, gaps, log_rest = log_sum_parts(logits)
     surprise = log_rest - gaps  # (..., K): -log_softmax, and 0 rather than -0
     surprise = np.where((targets == 0) & np.isposinf(surprise), 0, surprise)
-    return (targets * surprise).sum(axis=-1).astype(dtype, copy=False)
+    return rounded((targets * surprise).sum(axis=-1), dtype)
 
 
 def softmax_cross_entropy_with_labels(logits, labels):
@@ -100,7 +107,7 @@ def softmax_cross_entropy_with_labels(logits, labels):
     index = label_index(labels, logits)
     _, gaps, log_rest = log_sum_parts(logits)
     loss = log_rest - np.take_along_axis(gaps, index, axis=-1)
-    return loss[..., 0].astype(dtype, copy=False)[()]  # a number, not an array without axes
+    return rounded(loss[..., 0], dtype)[()]  # a number, not an array without axes
 
 
 def softmax_squared_error(logits, targets):
@@ -141,7 +148,31 @@ def softmax_squared_error(logits, targets):
     """
     logits, dtype = as_floating(logits)
     targets = as_targets(targets, logits)
-    return ((softmax(logits) - targets) ** 2).sum(axis=-1).astype(dtype, copy=False)
+    return (residuals(logits, targets) ** 2).sum(axis=-1).astype(dtype, copy=False)
+
+
+def residuals(logits, targets):
+    """softmax(logits) - targets, with the digits of p - 1 when p is nearly 1.
+
+    Parameters
+    ----------
+    logits : ndarray of float, shape (..., K)
+        Logits in working precision.
+    targets : ndarray of float, shape (..., K)
+        One-hot or soft targets.
+
+    Returns
+    -------
+    ndarray, shape (..., K)
+
+    Examples
+    --------
+    >>> residuals(np.array([40.0, 0.0]), np.array([1.0, 0.0]))
+    array([-4.24835426e-18,  4.24835426e-18])
+    """
+    # Where the target is 1, expm1(log p) is p - 1 without the rounding of p to 1.
+    sure = np.expm1(log_softmax(logits))
+    return np.where(targets == 1, sure, softmax(logits) - targets)
 
 
 def as_targets(targets, logits):

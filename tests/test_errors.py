@@ -107,12 +107,12 @@ CASES = {
     "temperature": (
         lambda: blend(temperature=0),
         ValueError,
-        "temperature must be positive; got 0.",
+        "temperature must be positive and finite; got 0.",
     ),
     "temperature that is nan": (
         lambda: blend(temperature=np.nan),
         ValueError,
-        "temperature must be positive; got nan.",
+        "temperature must be positive and finite; got nan.",
     ),
     "alpha": (
         lambda: blend(alpha=1.5),
@@ -292,9 +292,10 @@ def test_one_number_has_no_axis_of_classes(f):
 @pytest.mark.parametrize(
     ("changed", "text"),
     [
-        ({"temperature": -1.0}, "temperature must be positive; got -1.0."),
-        ({"temperature": 0}, "temperature must be positive; got 0."),
-        ({"temperature": np.nan}, "temperature must be positive; got nan."),
+        ({"temperature": -1.0}, "temperature must be positive and finite; got -1.0."),
+        ({"temperature": 0}, "temperature must be positive and finite; got 0."),
+        ({"temperature": np.nan}, "temperature must be positive and finite; got nan."),
+        ({"temperature": np.inf}, "temperature must be positive and finite; got inf."),
         ({"alpha": -0.5}, "alpha must lie in 0..1, the teacher's weight; got -0.5."),
         ({"alpha": 1.5}, "alpha must lie in 0..1, the teacher's weight; got 1.5."),
         ({"alpha": np.nan}, "alpha must lie in 0..1, the teacher's weight; got nan."),

@@ -586,6 +586,33 @@ def test_a_tiny_teacher_probability_still_counts():
     np.testing.assert_allclose(loss, 1e-13 * 1e10, rtol=1e-6)
 
 
+def test_a_part_of_the_distillation_loss_without_weight_does_not_count():
+    # Each part costs inf here: the label is masked, the teacher believes what is ruled out.
+    student, teacher = np.array([0.0, -inf, 1.0]), np.array([0.0, 1.0, 1.0])
+    teacher_alone = c.distillation_loss(student, student, 1, temperature=2, alpha=1)
+    labels_alone = c.distillation_loss(student, teacher, 0, temperature=2, alpha=0)
+    assert teacher_alone == 0
+    assert labels_alone == c.softmax_cross_entropy_with_labels(student, 0)
+    both = c.distillation_loss(student, teacher, 0, temperature=2, alpha=0.5)
+    assert both == inf
+
+
+def test_float16_gaps_past_its_largest_number_are_infinite_in_silence():
+    z = np.float16([60000, -60000])
+    assert c.log_softmax(z).tolist() == [0, -inf]
+    assert c.softmax_cross_entropy_with_labels(z, 1) == inf
+    assert c.softmax_cross_entropy(z, [0, 1]) == inf
+    assert c.distillation_loss(z, z, 1, temperature=1, alpha=0) == inf
+
+
+def test_squared_error_of_a_sure_and_right_answer_keeps_its_digits():
+    e = np.exp(-40.0)  # 1 - p at the label, and p at the other; p itself rounds to 1
+    np.testing.assert_allclose(c.softmax_squared_error([40, 0], [1, 0]), 2 * e**2, rtol=1e-15)
+    # J 2(p - t) = p(1 - p) * (v_0 - v_1) * (1, -1) with v = (-2e, 2e)
+    gradient = c.softmax_squared_error_grad([40, 0], [1, 0])
+    np.testing.assert_allclose(gradient, [-4 * e**2, 4 * e**2], rtol=1e-15)
+
+
 def test_the_working_precision():
     # float32 is computed in float32: half the memory, and no second rounding
     from companion.functions import as_floating
