@@ -97,6 +97,20 @@ def test_every_module_is_of_the_core_or_named_here():
     # A new module says by its name here what it may import.
     others = {"__init__", "datasets", "plotting", "show"}
     assert {path.stem for path in COMPANION.glob("*.py")} == set(CORE) | others
+    folders = {path.parent.name for path in COMPANION.glob("*/*.py")}
+    assert folders == {"equivalents", "exercises", "frameworks"}
+
+
+@pytest.mark.parametrize("framework", ["pytorch", "tensorflow", "keras", "axes"])
+def test_specifications_import_numpy_and_the_core_only(framework):
+    allowed = {"numpy", "math", "companion", "companion.functions"}
+    siblings = {
+        "companion.equivalents",
+        *(f"companion.equivalents.{f}" for f in ("axes", "tensorflow")),
+    }
+    path = COMPANION / "equivalents" / f"{framework}.py"
+    assert set(imports(path.read_text())) <= allowed | siblings
+    assert loaded_by(f"import companion.equivalents.{framework}") == []
 
 
 def test_only_what_draws_loads_matplotlib_and_only_what_needs_data_loads_sklearn():
