@@ -10,6 +10,7 @@ import fractions
 import functools
 import importlib
 import io
+import linecache
 import pkgutil
 import random
 import re
@@ -41,7 +42,7 @@ from companion.exercises.running import call
 from tools.refresh import GENERATED, canonical, execute
 
 ROOT = Path(__file__).resolve().parent.parent
-CHECKER = ("exercise", "result", "running")
+CHECKER = ("exercise", "native", "result", "running")
 TOPICS = [m.name for m in pkgutil.iter_modules(exercises.__path__) if m.name not in CHECKER]
 
 
@@ -58,6 +59,15 @@ def load_what_can_be_loaded():
 
 
 ALL = dict(load_what_can_be_loaded())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def frameworks(tensorflow):
+    """PyTorch and TensorFlow, before a test looks at what a check has changed around it."""
+    importlib.import_module("torch")
+    return tensorflow
+
+
 FUNCTIONS = {name: e for name, e in ALL.items() if isinstance(e, FunctionExercise)}
 NUMBERS = {name: e for name, e in ALL.items() if isinstance(e, NumberExercise)}
 CHOICES = {name: e for name, e in ALL.items() if isinstance(e, ChoiceExercise)}
@@ -444,6 +454,51 @@ def test_forgotten_return_and_print_are_told_apart():
 
     assert SOFTMAX.check(lambda x: x.sort()).message.endswith("Is the return missing?")
     assert "print() shows a value, return hands it back" in SOFTMAX.check(prints).message
+
+
+def test_an_error_in_a_function_of_tensors_names_the_readers_line():
+    source = "def mended_loss(logits, labels):\n    return F.cross_entropy(logits, 1 / 0)\n"
+    linecache.cache["<cell>"] = (len(source), None, source.splitlines(keepends=True), "<cell>")
+    namespace = {}
+    exec(compile(source, "<cell>", "exec"), namespace)
+    result = ALL["framework_equivalents.mended_loss"].check(namespace["mended_loss"])
+    assert result.state is State.RAISED
+    assert result.message.startswith("NameError: name 'F' is not defined in line 2: ")
+    assert "return F.cross_entropy(logits, 1 / 0)" in result.message
+
+
+def test_tensors_are_handed_out_and_taken_back():
+    import torch
+
+    seen = []
+
+    def spy(logits, labels):
+        seen.append((type(logits), logits.dtype, labels.dtype))
+        loss = torch.nn.functional.cross_entropy(logits.requires_grad_(), labels)
+        return loss  # with its history: the checker detaches it
+
+    assert ALL["framework_equivalents.mended_loss"].check(spy).state is State.CORRECT
+    assert set(seen) == {(torch.Tensor, torch.float64, torch.int64)}
+
+
+def test_a_tensor_that_is_changed_is_seen():
+    def in_place(logits, labels):
+        import torch
+
+        logits -= 1
+        return torch.nn.functional.cross_entropy(logits, labels)
+
+    result = ALL["framework_equivalents.mended_loss"].check(in_place)
+    assert result.state is State.NOT_YET
+    assert "changes its argument" in result.message
+
+
+def test_a_missing_framework_is_named(monkeypatch):
+    exercise = ALL["framework_equivalents.pixel_losses"]
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    result = exercise.check(lambda logits, labels: logits)
+    assert result.state is State.NOT_YET
+    assert "TensorFlow, which is not installed" in result.message
 
 
 def test_an_error_names_the_readers_line():

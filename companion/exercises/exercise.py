@@ -152,9 +152,13 @@ class Exercise:
         object
         """
         source = self.answer if source is None else source
-        namespace = {"np": np}
+        namespace = self.around()
         exec(compile(source, f"<{self.name}>", "exec"), namespace)
         return namespace[self.name]
+
+    def around(self):
+        """The names that a source may use, beside its own."""
+        return {"np": np}
 
     def folded(self):
         """Hints and solution as Markdown that folds in the book, in JupyterLab and on GitHub.
@@ -216,7 +220,7 @@ class FunctionExercise(Exercise):
             )
         seed = secrets.randbelow(10**6)
         calls = [*self.probes, self.fresh(np.random.default_rng(seed))]
-        ran = run(answer, calls, self.time_limit)
+        ran = run(self.runnable(answer), calls, self.time_limit)
         if ran.timed_out:
             text = f"Your function had not finished after {self.time_limit:g} seconds. "
             text += "Is there a loop that never ends?"
@@ -239,6 +243,10 @@ class FunctionExercise(Exercise):
                 State.SHORTCUT, f"It uses {shortcut}, which does the work. Build it without."
             )
         return Result(State.CORRECT, f"{len(calls)} checks passed.")
+
+    def runnable(self, answer):
+        """The answer, to be called with the probes."""
+        return answer
 
     def _not_attempted(self):
         return Result(State.NOT_ATTEMPTED, f"Fill in {self.name}, then run this cell again.")

@@ -245,6 +245,9 @@ def place_of(error, function):
     """
     if type(function) is not types.FunctionType:
         return ""
+    function = vars(function).get("__wrapped__", function)  # one that was given tensors
+    if type(function) is not types.FunctionType:
+        return ""
     file = function.__code__.co_filename  # a cell of a notebook has a file of its own
     numbers = [
         frame.lineno

@@ -1,0 +1,110 @@
+"""Exercises whose answers are functions of a framework: they get its tensors.
+
+The checker compares NumPy arrays. So a native function is put into one that takes arrays,
+hands it tensors, and gives back an array. The framework is imported when an answer is
+checked, not before: the exercises of other chapters do without.
+"""
+
+import importlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from companion.exercises.exercise import FunctionExercise
+from companion.exercises.result import Result, State
+
+PACKAGES = {"torch": "PyTorch", "tensorflow": "TensorFlow"}
+
+
+class Lazy:
+    """A module that is imported when it is first used.
+
+    Parameters
+    ----------
+    name : str
+        "torch.nn.functional".
+
+    Examples
+    --------
+    >>> Lazy("math").sqrt(4)
+    2.0
+    """
+
+    def __init__(self, name):
+        self._name = name
+
+    def __getattr__(self, attribute):
+        return getattr(importlib.import_module(self._name), attribute)
+
+
+def on_tensors(framework, function):
+    """`function`, which works on tensors, as one that works on arrays.
+
+    Parameters
+    ----------
+    framework : {"torch", "tensorflow"}
+        Whose tensors.
+    function : callable
+        Takes tensors, returns a tensor.
+
+    Returns
+    -------
+    callable
+        Takes arrays, returns an array. What is no tensor is passed on as it is.
+
+    Examples
+    --------
+    >>> torch = Lazy("torch")
+    >>> on_tensors("torch", lambda x: torch.exp(x))(np.zeros(2))
+    array([1., 1.])
+    """
+    module = Lazy(framework)
+
+    def with_arrays(*args):
+        # PyTorch shares the memory, so that an argument that is changed is seen to be.
+        make = module.from_numpy if framework == "torch" else module.constant
+        given = [make(a) if isinstance(a, np.ndarray) else a for a in args]
+        returned = function(*given)
+        if type(returned).__module__.split(".")[0] != framework:
+            return returned
+        return (returned.detach() if framework == "torch" else returned).numpy()
+
+    with_arrays.__wrapped__ = function  # where an error arose is looked up in there
+    return with_arrays
+
+
+@dataclass(frozen=True)
+class NativeExercise(FunctionExercise):
+    """A function of a framework's tensors. All its data is in NumPy, as everywhere.
+
+    Parameters
+    ----------
+    framework : {"torch", "tensorflow"}
+        Whose tensors the answer gets. `reference`, `also_right` and the mistakes work on
+        arrays; `on_tensors` makes them so.
+    """
+
+    framework: str = "torch"
+
+    def around(self):
+        """The framework's usual names, and NumPy's."""
+        # Not by an import in the source: Python compiles calls of imported names otherwise,
+        # and a stub must compile as it does in the reader's cell.
+        names = {"torch": {"torch": "torch", "F": "torch.nn.functional"}}
+        names["tensorflow"] = {"tf": "tensorflow"}
+        modules = names[self.framework].items()
+        return super().around() | {name: importlib.import_module(m) for name, m in modules}
+
+    def runnable(self, answer):
+        """The answer, to be called with arrays."""
+        return on_tensors(self.framework, answer)
+
+    def _judge(self, answer):
+        try:
+            importlib.import_module(self.framework)  # here: its seconds are not the answer's
+        except ImportError:
+            return Result(
+                State.NOT_YET,
+                f"This exercise is about {PACKAGES[self.framework]}, which is not installed.",
+            )
+        return super()._judge(answer)

@@ -1,0 +1,99 @@
+"""Every row of the table of equivalents: same values, same gradients, and a wrong row is seen.
+
+Tolerances. Values: float64, a few roundings of sums over four classes. Gradients: those by
+differences are right to about ten digits, and the weights make them up to a hundred times
+larger; those by differentiation must agree as values do.
+"""
+
+import numpy as np
+import pytest
+
+from companion.frameworks import table
+
+CLOSE = {"rtol": 1e-12, "atol": 1e-13}
+DIFFERENCED = {"rtol": 1e-6, "atol": 1e-7}
+EACH = [(row, library) for row in table.ROWS for library in row.calls if library != "numpy"]
+each_call = pytest.mark.parametrize(
+    ("row", "library"), EACH, ids=[f"{row.name}, {library}" for row, library in EACH]
+)
+# Calls made wrong in one place each: another axis, argument, weight, reduction or sign.
+WRONG = {
+    "dim=-1": "dim=0",
+    "axis=-1": "axis=0",
+    "axis=1": "axis=-1",
+    "dim=1": "dim=-1",
+    "softmax(z)": "softmax(2 * z)",
+    "one_hot(y, 4)": "one_hot(y, 5)",
+    "(labels=y, logits=z)": "(labels=y, logits=-z)",
+    "(labels=t, logits=z)": "(labels=t, logits=-z)",
+    "(labels=b, logits=z)": "(labels=1 - b, logits=z)",
+    "(y, z": "(y, 2 * z",
+    "(z, y": "(2 * z, y",
+    "(t, z": "(t, 2 * z",
+    "(z, t": "(2 * z, t",
+    "(s, m": "(2 * s, m",
+    "(m, ": "((m + 1) % 4, ",
+    "(b, z": "(1 - b, z",
+    "(z, b": "(z, 1 - b",
+    "log_expit(z)": "log_expit(2 * z)",
+    "weight=w": "weight=1 / w",
+    "tf.gather(w, y)": "tf.gather(1 / w, y)",
+    "ops.take(w, y)": "ops.take(1 / w, y)",
+    "ignore_index=1": "ignore_index=2",
+    "ignore_class=1": "ignore_class=2",
+    "y != 1": "y != 2",
+    "0.1": "0.2",
+    "from_logits=True": "from_logits=False",
+}
+
+
+def faults(row, library, call):
+    """What is wrong with a call, compared with the package's."""
+    given = table.inputs()
+    wanted = table.value("numpy", row.calls["numpy"], given)
+    try:
+        got = table.value(library, call, given)
+    except Exception as error:
+        return [f"{type(error).__name__}: {error}"]
+    if got.shape != wanted.shape or not np.allclose(got, wanted, **CLOSE):
+        return [f"value {got}, not {wanted}"]
+    if row.slope_in is None:
+        return []
+    wanted = table.slope("numpy", row.calls["numpy"], given, row.slope_in)
+    got = table.slope(library, call, given, row.slope_in)
+    return [] if np.allclose(got, wanted, **DIFFERENCED) else [f"gradient {got}, not {wanted}"]
+
+
+@each_call
+@pytest.mark.usefixtures("tensorflow")
+def test_every_call_gives_the_value_and_the_gradient_of_the_package(row, library):
+    assert faults(row, library, row.calls[library]) == []
+
+
+@each_call
+@pytest.mark.usefixtures("tensorflow")
+def test_a_call_made_wrong_is_seen(row, library):
+    call = row.calls[library]
+    wrong = [call.replace(old, new) for old, new in WRONG.items() if old in call]
+    assert wrong
+    assert [call for call in wrong if faults(row, library, call) == []] == []
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize("name", [row.name for row in table.ROWS if row.slope_in])
+def test_frameworks_agree_on_the_gradient_to_all_digits(name):
+    (row,) = (row for row in table.ROWS if row.name == name)
+    slopes = [
+        table.slope(library, call, table.inputs(), row.slope_in)
+        for library, call in row.calls.items()
+        if library in ("torch", "tensorflow", "keras")
+    ]
+    for other in slopes[1:]:
+        np.testing.assert_allclose(other, slopes[0], rtol=1e-11, atol=1e-12)
+
+
+def test_the_table_is_wide_enough():
+    assert len(table.ROWS) >= 15
+    for library in table.LIBRARIES:
+        assert sum(library in row.calls for row in table.ROWS) >= 9
+    assert len({row.name for row in table.ROWS}) == len(table.ROWS)
