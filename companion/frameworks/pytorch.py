@@ -81,7 +81,7 @@ def train(
     model : torch.nn.Module
         From images to logits. It is changed.
     images : array_like, shape (N, D)
-        Becomes float32.
+        Becomes the dtype of the model.
     labels : array_like of int64, shape (N,)
         True classes.
     epochs : int
@@ -107,7 +107,8 @@ def train(
     >>> losses[-1] < losses[0]
     True
     """
-    images, labels = torch.as_tensor(images, dtype=torch.float32), torch.as_tensor(labels)
+    dtype = next(model.parameters()).dtype
+    images, labels = torch.as_tensor(images, dtype=dtype), torch.as_tensor(labels)
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
     shuffle, history = torch.Generator().manual_seed(seed), []
     model.train()
@@ -134,7 +135,7 @@ def distill(student, teacher, images, labels, *, temperature, alpha, **training)
         From images to logits. It is put into inference mode, so that neither its weights
         nor the statistics of its batch normalisation move, and nothing is dropped out.
     images : array_like, shape (N, D)
-        Becomes float32.
+        Becomes the dtype of the student, which is that of the teacher.
     labels : array_like of int, shape (N,)
         True classes.
     temperature : float
