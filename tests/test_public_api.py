@@ -18,7 +18,7 @@ MODULES = [
     importlib.import_module(f"companion.{name}")
     for name in (
         "functions naive information losses derivatives distillation regression datasets "
-        "plotting show"
+        "plotting show streaming"
     ).split()
 ]
 LONGEST_BODY = 16

@@ -1,0 +1,262 @@
+"""Log-sum-exp in pieces: a state that merges, for logits that never meet.
+
+A pair (largest logit, sum of the other exponentials relative to it) holds all that softmax
+needs to know of the logits it has seen. Two pairs merge into the pair of both. Merging is
+associative, so the pieces may be blocks in a cache, chunks of a stream, or slices on other
+machines, in any order and any grouping.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from companion.functions import as_floating, as_labels, log_sum_parts, rounded
+
+
+class State(NamedTuple):
+    """What is known of the logits seen so far: their sum is exp(largest) * (1 + rest).
+
+    Parameters
+    ----------
+    largest : ndarray, shape (...)
+        The largest logit; -inf before the first.
+    rest : ndarray, shape (...)
+        Sum of exp(x - largest) over all logits but the largest, at least 0. Kept without the
+        largest, whose term is 1, so that a tiny rest is not rounded away.
+    """
+
+    largest: np.ndarray
+    rest: np.ndarray
+
+
+EMPTY = State(np.float64(-np.inf), np.float64(0))
+
+
+def state_of(x):
+    """The state of one chunk.
+
+    Parameters
+    ----------
+    x : array_like, shape (..., C)
+        Logits of C classes, C >= 0.
+
+    Returns
+    -------
+    State, of arrays of shape (...)
+        In float32 or wider.
+
+    Raises
+    ------
+    TypeError
+        If `x` does not hold real numbers.
+    ValueError
+        If `x` is a single number without an axis.
+
+    Examples
+    --------
+    >>> state_of([3.0, 3.0, -np.inf])
+    State(largest=array(3.), rest=array(1.))
+    """
+    x, _ = as_floating(x)
+    with np.errstate(invalid="ignore"):  # inf - inf: the rest of an infinite maximum is 0
+        largest, _, log_rest = log_sum_parts(x)
+        rest = np.where(np.isinf(largest), 0, np.expm1(log_rest))
+    return State(largest[..., 0], rest[..., 0])
+
+
+def merge(a, b):
+    """The state of all that two states have seen. Associative, commutative; EMPTY is its zero.
+
+    ::
+
+        largest = max(a.largest, b.largest)
+        rest = rest of the larger + exp(-|a.largest - b.largest|) * (1 + rest of the smaller)
+
+    Parameters
+    ----------
+    a, b : State
+        Of shapes that broadcast.
+
+    Returns
+    -------
+    State
+
+    References
+    ----------
+    Milakov & Gimelshein (2018), "Online normalizer calculation for softmax",
+    arXiv:1805.02867, section 3.
+
+    Examples
+    --------
+    >>> merge(state_of([140.0]), state_of([100.0])) == state_of([140.0, 100.0])
+    True
+    """
+    first = a.largest >= b.largest
+    largest = np.maximum(a.largest, b.largest)  # nan where either is
+    with np.errstate(invalid="ignore", over="ignore"):  # inf - inf and gaps past the largest
+        shrunk = np.exp(-np.abs(a.largest - b.largest))
+        rest = np.where(first, a.rest + shrunk * (1 + b.rest), b.rest + shrunk * (1 + a.rest))
+    return State(largest, np.where(np.isinf(largest), 0, rest)[()])
+
+
+def value_of(state):
+    """log of the sum of exponentials that a state stands for.
+
+    Parameters
+    ----------
+    state : State
+        Of arrays of shape (...).
+
+    Returns
+    -------
+    ndarray, shape (...)
+
+    Examples
+    --------
+    >>> value_of(EMPTY), value_of(state_of([0.0, -40.0]))
+    (np.float64(-inf), np.float64(4.248354255291589e-18))
+    """
+    return (state.largest + np.log1p(state.rest))[()]
+
+
+def logsumexp(chunks):
+    """`companion.logsumexp` over chunks of classes that are seen once, one at a time.
+
+    Parameters
+    ----------
+    chunks : iterable of array_like, shapes (..., C)
+        The logits, cut along the last axis. C may differ from chunk to chunk.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        With the dtype that the chunks promote to.
+
+    Raises
+    ------
+    TypeError
+        If a chunk does not hold real numbers.
+    ValueError
+        If there is no chunk, or one is a single number without an axis.
+
+    Examples
+    --------
+    >>> logsumexp([[0.0, 1.0], [1000.0], [999.0, 2.0]])
+    np.float64(1000.3132616875182)
+    """
+    state, dtype = _read(chunks)
+    return rounded(value_of(state), dtype)[()]
+
+
+def softmax(chunks):
+    """`companion.softmax` of chunks, one at a time: a pass to sum, a pass to divide.
+
+    Parameters
+    ----------
+    chunks : sequence of array_like, shapes (..., C)
+        The logits, cut along the last axis. They are read twice.
+
+    Returns
+    -------
+    iterator of ndarray, shapes (..., C)
+        Probabilities of the classes of a chunk, with the dtype that the chunks promote to.
+
+    Raises
+    ------
+    TypeError
+        If `chunks` can be read only once, or a chunk does not hold real numbers.
+    ValueError
+        If there is no chunk, or one is a single number without an axis.
+
+    Examples
+    --------
+    >>> [probs.round(4) for probs in softmax([[1.0, 2.0], [3.0]])]
+    [array([0.09  , 0.2447]), array([0.6652])]
+    """
+    if iter(chunks) is chunks:
+        raise TypeError(
+            "chunks must be a sequence that can be read twice; got an iterator. "
+            "Pass a list, or an object whose __iter__ starts anew."
+        )
+    return _softmax(chunks)
+
+
+def softmax_cross_entropy_with_labels(chunks, labels):
+    """`companion.softmax_cross_entropy_with_labels` over chunks of classes, seen once.
+
+    Parameters
+    ----------
+    chunks : iterable of array_like, shapes (..., C)
+        The logits, cut along the last axis.
+    labels : array_like of int, shape (...)
+        True class of each example, counted over all chunks.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        In nats, with the dtype that the chunks promote to.
+
+    Raises
+    ------
+    TypeError
+        If labels are not integers.
+    ValueError
+        If there is no chunk, or labels have the wrong shape or leave 0..K-1.
+
+    Examples
+    --------
+    >>> softmax_cross_entropy_with_labels([[40.0], [0.0]], 0)
+    np.float64(4.248354255291589e-18)
+    """
+    labels = np.asarray(labels)
+    own = _OwnLogit(labels)
+    state, dtype = _read(chunks, own.look)
+    index = as_labels(labels, own.num_classes)
+    if index.shape != np.shape(state.largest):
+        raise ValueError(
+            f"labels must have the shape of the logits without classes, "
+            f"{np.shape(state.largest)}; got {index.shape}. "
+            "For one-hot or soft targets use softmax_cross_entropy."
+        )
+    with np.errstate(invalid="ignore", over="ignore"):
+        loss = (state.largest - own.logit) + np.log1p(state.rest)
+        loss = np.where(np.isposinf(state.largest), np.nan, loss)
+    return rounded(loss, dtype)[()]
+
+
+class _OwnLogit:
+    """Picks the logit at the label out of the chunk that has it."""
+
+    def __init__(self, labels):
+        self.labels, self.logit, self.num_classes = labels, np.float64(np.nan), 0
+
+    def look(self, chunk):
+        here = self.labels - self.num_classes
+        self.num_classes += chunk.shape[-1]
+        inside = (here >= 0) & (here < chunk.shape[-1])
+        if chunk.shape[-1] and here.shape == chunk.shape[:-1] and here.dtype.kind in "iu":
+            index = np.where(inside, here, 0)[..., np.newaxis].astype(np.intp)
+            found = np.take_along_axis(chunk, index, axis=-1)[..., 0]
+            self.logit = np.where(inside, found, self.logit)
+
+
+def _read(chunks, look=lambda chunk: None):
+    state, dtypes = None, []
+    for chunk in chunks:
+        work, dtype = as_floating(chunk)
+        dtypes.append(dtype)
+        look(work)
+        state = state_of(work) if state is None else merge(state, state_of(work))
+    if state is None:
+        raise ValueError("at least one chunk is needed; got none. A chunk may have no classes.")
+    return state, np.result_type(*dtypes)
+
+
+def _softmax(chunks):
+    state, dtype = _read(chunks)
+    for chunk in chunks:
+        x, _ = as_floating(chunk)
+        largest, rest = (np.expand_dims(part, -1) for part in state)
+        rest = np.where(np.isinf(largest), np.nan, rest)  # such a row has no softmax
+        with np.errstate(over="ignore"):
+            yield (np.exp(x - largest) / (1 + rest)).astype(dtype, copy=False)
