@@ -1,0 +1,332 @@
+"""The core for large arrays: same names, same contract, fewer trips to memory.
+
+A plain formula sweeps the whole array once for each of its operations, and an array that does
+not fit the cache is fetched anew each time. Here rows are taken in blocks that stay in the
+cache, every operation writes into the block, and threads share the blocks (NumPy lets go of
+the interpreter lock while it computes). Results are those of the core: bit for bit, but for
+`softmax_cross_entropy_with_labels_and_grad`, whose docstring says how near they are.
+
+Small arrays, float types other than float32 and float64, and other axes go to the core.
+"""
+
+import contextvars
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from companion import functions
+from companion.derivatives import softmax_cross_entropy_with_labels_grad
+from companion.losses import label_index, softmax_cross_entropy_with_labels
+
+BLOCK = 2**19  # bytes of one block: with its result it stays in the second-level cache
+SMALL = 2**15  # entries below which a block is all there is
+threads = os.cpu_count() or 1  # how many share the blocks; set it to 1 to measure one core
+
+
+def logsumexp(x, axis=-1, keepdims=False):
+    """`companion.logsumexp`, by blocks.
+
+    Parameters
+    ----------
+    x : array_like, shape (..., K)
+        Logits.
+    axis : int
+        Axis to sum over.
+    keepdims : bool
+        Keep that axis, with length 1.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        Equal to the core's, bit for bit.
+
+    Raises
+    ------
+    TypeError
+        If `x` does not hold real numbers.
+    ValueError
+        If `x` is a single number without an axis.
+
+    Examples
+    --------
+    >>> logsumexp(np.zeros((2, 3)))
+    array([1.09861229, 1.09861229])
+    """
+    x = np.asarray(x)
+    if not _pays(x, axis):
+        return functions.logsumexp(x, axis, keepdims)
+    result = np.empty(x.shape[:-1], x.dtype)
+    flat = result.reshape(-1)
+
+    def work(rows, block, scratch):
+        largest = block.max(axis=-1, keepdims=True)
+        with np.errstate(invalid="ignore"):  # inf - inf: replaced by the maximum
+            total = _others(block, largest, scratch, scratch)
+            whole = np.where(np.isfinite(largest), largest + np.log1p(total), largest)
+        flat[rows] = whole[:, 0]
+
+    _over_blocks(work, x)
+    return result[..., np.newaxis] if keepdims else result
+
+
+def softmax(x, axis=-1, *, out=None):
+    """`companion.softmax`, by blocks.
+
+    Parameters
+    ----------
+    x : array_like, shape (..., K)
+        Logits.
+    axis : int
+        Axis of the classes.
+    out : ndarray, shape (..., K), optional
+        Where to write the result; may be `x` itself.
+
+    Returns
+    -------
+    ndarray, shape (..., K)
+        Equal to the core's, bit for bit. `out`, if given.
+
+    Raises
+    ------
+    TypeError
+        If `x` does not hold real numbers, or `out` has another dtype than the result.
+    ValueError
+        If `x` is a single number without an axis, or `out` has another shape, is read-only,
+        or overlaps `x` without being it.
+
+    Examples
+    --------
+    >>> z = np.zeros((2, 2))
+    >>> softmax(z, out=z)
+    array([[0.5, 0.5],
+           [0.5, 0.5]])
+    """
+
+    def on_block(block, target, scratch):
+        with np.errstate(over="ignore"):
+            np.subtract(block, block.max(axis=-1, keepdims=True, initial=-np.inf), out=target)
+        np.exp(target, out=target)
+        np.divide(target, target.sum(axis=-1, keepdims=True), out=target)
+
+    return _elementwise(functions.softmax, on_block, x, axis, out)
+
+
+def log_softmax(x, axis=-1, *, out=None):
+    """`companion.log_softmax`, by blocks.
+
+    Parameters
+    ----------
+    x : array_like, shape (..., K)
+        Logits.
+    axis : int
+        Axis of the classes.
+    out : ndarray, shape (..., K), optional
+        Where to write the result; may be `x` itself.
+
+    Returns
+    -------
+    ndarray, shape (..., K)
+        In nats. Equal to the core's, bit for bit. `out`, if given.
+
+    Raises
+    ------
+    TypeError
+        If `x` does not hold real numbers, or `out` has another dtype than the result.
+    ValueError
+        If `x` is a single number without an axis, or `out` has another shape, is read-only,
+        or overlaps `x` without being it.
+
+    Examples
+    --------
+    >>> log_softmax([[0.0, -1000.0]])
+    array([[    0., -1000.]])
+    """
+
+    def on_block(block, target, scratch):
+        largest = block.max(axis=-1, keepdims=True)
+        total = _others(block, largest, target, scratch)
+        np.subtract(target, np.log1p(total), out=target)
+
+    return _elementwise(functions.log_softmax, on_block, x, axis, out)
+
+
+def softmax_cross_entropy_with_labels_and_grad(logits, labels, *, out=None):
+    """Loss and gradient of integer labels in one sweep.
+
+    Parameters
+    ----------
+    logits : array_like, shape (..., K)
+        Unnormalised log-probabilities.
+    labels : array_like of int, shape (...)
+        True class of each example, in 0..K-1.
+    out : ndarray, shape (..., K), optional
+        Where to write the gradients; may be `logits` itself, which then is lost.
+
+    Returns
+    -------
+    loss : ndarray, shape (...)
+        In nats, one per example. Within 4 ulps of the core's.
+    gradient : ndarray, shape (..., K)
+        One per example. Within 8 ulps of the core's.
+
+    Raises
+    ------
+    TypeError
+        If labels are not integers, or `out` has another dtype than the logits.
+    ValueError
+        If labels have the wrong shape or leave 0..K-1, or `out` has another shape, is
+        read-only, or overlaps the logits without being them.
+
+    Notes
+    -----
+    Let e be the exponential at the label and R the sum of the others, both relative to the
+    largest logit, S = e + R. The gradient at the label is -R / S and nowhere a difference of
+    nearly equal numbers; the loss is log1p(R / e) for a label that is likelier than all others
+    together, and log(S) - gap elsewhere.
+
+    Examples
+    --------
+    >>> loss, gradient = softmax_cross_entropy_with_labels_and_grad([[40.0, 0.0]], [0])
+    >>> loss, gradient
+    (array([4.24835426e-18]), array([[-4.24835426e-18,  4.24835426e-18]]))
+    """
+    logits = np.asarray(logits)
+    if not _pays(logits, -1):
+        loss = softmax_cross_entropy_with_labels(logits, labels)
+        gradient = softmax_cross_entropy_with_labels_grad(logits, labels)
+        return loss, _into(out, logits, gradient)
+    index = label_index(labels, logits).reshape(-1)
+    result = _target(out, logits, logits.dtype)
+    if not result.flags.c_contiguous:  # rows of it could not be views
+        loss, gradient = softmax_cross_entropy_with_labels_and_grad(logits, labels)
+        return loss, _into(result, logits, gradient)
+    loss = np.empty(logits.shape[:-1], logits.dtype)
+    flat_loss, flat = loss.reshape(-1), _as_rows(result)
+
+    def work(rows, block, scratch):
+        flat_loss[rows] = _loss_and_grad(block, index[rows], flat[rows])
+
+    _over_blocks(work, logits)
+    return loss, result
+
+
+def _loss_and_grad(block, index, gradient):
+    """The losses of a block of rows; their gradients are written into `gradient`."""
+    each = np.arange(len(block))
+    with np.errstate(over="ignore"):
+        np.subtract(block, block.max(axis=-1, keepdims=True), out=gradient)
+    gap = gradient[each, index]
+    np.exp(gradient, out=gradient)
+    own = gradient[each, index]
+    gradient[each, index] = 0
+    others = gradient.sum(axis=-1)
+    total = own + others
+    np.divide(gradient, total[:, np.newaxis], out=gradient)
+    gradient[each, index] = -others / total
+    with np.errstate(over="ignore", divide="ignore"):  # an own of 0: not the branch taken
+        likely = np.log1p(others / own)
+    return np.where(own > others, likely, np.log(total) - gap)
+
+
+def _others(block, largest, gaps, exps):
+    """Row sums of the exponentials but the largest; gaps and exponentials into two arrays.
+
+    They may be one array. As in `functions.log_sum_parts`, in place.
+    """
+    with np.errstate(over="ignore"):
+        np.subtract(block, largest, out=gaps)
+    peak = block.argmax(axis=-1)[:, np.newaxis]
+    at_peak = np.take_along_axis(gaps, peak, axis=-1)  # 0, and nan for an infinite one
+    np.exp(gaps, out=exps)
+    np.put_along_axis(exps, peak, at_peak, axis=-1)
+    return exps.sum(axis=-1, keepdims=True)
+
+
+# What all share: blocks, threads, and where the result goes.
+
+
+def _pays(x, axis):
+    """Whether blocks are worth it: a large array of native floats, classes on the last axis."""
+    return (
+        x.ndim > 0
+        and x.size >= max(SMALL, 1)
+        and x.dtype in (np.float32, np.float64)
+        and x.dtype.isnative
+        and axis in (-1, x.ndim - 1)
+    )
+
+
+def _as_rows(x):
+    """One row per example: a view of a contiguous array, else a copy."""
+    return x.reshape(-1, x.shape[-1])
+
+
+def _over_blocks(work, x):
+    """`work(slice of rows, block, scratch)` for all blocks, by several threads."""
+    rows = _as_rows(x)
+    step = max(1, BLOCK // (rows.shape[1] * rows.itemsize))
+    starts = range(0, len(rows), step)
+
+    def every(first):
+        # One scratch array for all blocks of a thread: new memory costs more than the work.
+        scratch = np.empty((min(step, len(rows)), rows.shape[1]), rows.dtype)
+        for start in starts[first::workers]:
+            block = rows[start : start + step]
+            work(slice(start, start + len(block)), block, scratch[: len(block)])
+
+    workers = min(threads, len(starts))
+    if workers == 1:
+        every(0)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        # Each with the caller's np.errstate. An exception of any comes out of result().
+        runs = [
+            pool.submit(contextvars.copy_context().run, every, first)
+            for first in range(workers)
+        ]
+        for run in runs:
+            run.result()
+
+
+def _elementwise(core, on_block, x, axis, out):
+    x = np.asarray(x)
+    if not _pays(x, axis):
+        return _into(out, x, core(x, axis))
+    result = _target(out, x, x.dtype)
+    if not result.flags.c_contiguous:  # rows of it could not be views
+        return _into(result, x, _elementwise(core, on_block, x, axis, None))
+    flat = _as_rows(result)
+
+    def work(rows, block, scratch):
+        on_block(block, flat[rows], scratch)
+
+    _over_blocks(work, x)
+    return result
+
+
+def _into(out, x, result):
+    if out is None:
+        return result
+    _target(out, x, result.dtype)[...] = result
+    return out
+
+
+def _target(out, x, dtype):
+    """`out` if it can take the result, a new array if there is none."""
+    if out is None:
+        return np.empty(x.shape, dtype)
+    if not isinstance(out, np.ndarray) or out.dtype != dtype:
+        kind = getattr(out, "dtype", type(out).__name__)
+        raise TypeError(f"out must be an array of dtype {dtype}; got {kind}.")
+    if out.shape != x.shape:
+        raise ValueError(f"out must have the shape of the logits, {x.shape}; got {out.shape}.")
+    if not out.flags.writeable:
+        raise ValueError("out must be writeable; got a read-only array. Pass a copy.")
+    same = out is x or (
+        out.__array_interface__["data"] == x.__array_interface__["data"]
+        and out.strides == x.strides
+    )
+    if not same and np.may_share_memory(out, x) and np.shares_memory(out, x):
+        raise ValueError("out must be the logits themselves or not overlap them; it overlaps.")
+    return out
