@@ -81,6 +81,7 @@ def test_no_import_hides_from_this_test(source, names):
 def test_core_modules_import_numpy_and_the_core_only(module):
     allowed = {
         "numpy",
+        "companion",
         "dataclasses",
         "typing",
         "contextvars",
