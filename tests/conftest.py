@@ -5,6 +5,7 @@ import os
 import warnings
 
 import pytest
+from book import build, copy_book
 from hypothesis import settings
 
 import companion
@@ -21,6 +22,15 @@ def tensorflow():
         warnings.simplefilter("ignore")  # those of its own import are not ours to mend
         import tensorflow
     return tensorflow
+
+
+@pytest.fixture(scope="session")
+def html(tmp_path_factory):
+    """The folder of the built book."""
+    folder = copy_book(tmp_path_factory.mktemp("book"))
+    result = build(folder)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    return folder / "_build" / "html"
 
 
 def use_in_place_of_the_core(name):

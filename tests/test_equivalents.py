@@ -300,6 +300,7 @@ TORCH_REFUSES = {
     "nothing to ignore": ("cross_entropy", {"target": draw_probs((2, 3)), "ignore_index": 1}),
     "integer logits": ("cross_entropy", {"input": np.array([[1, 2]]), "target": np.array([0])}),
     "number": ("nll_loss", {"input": np.float64(1), "target": np.array(0)}),
+    "two labels": ("nll_loss", {"input": draw((3,)), "target": np.array([0, 1])}),
     "shapes": ("binary_cross_entropy_with_logits", {"target": draw_probs((3,))}),
     "dim": ("softmax", {"dim": 2}),
 }  # fmt: skip
@@ -434,6 +435,14 @@ TF_REFUSES = {
     "integer logits": ([0, 1], [[1, 2, 3], [1, 2, 3]]),
     "number": (0, 1.0),
 }
+
+
+@pytest.mark.parametrize("label", [3, -1])
+def test_errors_name_the_label_that_is_out_of_range(label):
+    with pytest.raises(IndexError, match=rf"^Target {label} is out of bounds"):
+        our_torch.cross_entropy(draw((2, 3)), np.array([0, label]))
+    with pytest.raises(IndexError, match=rf"label value of {label} .* range of \[0, 3\)"):
+        our_tf.sparse_softmax_cross_entropy_with_logits([0, label], draw((2, 3)))
 
 
 @pytest.mark.parametrize("case", TF_REFUSES)

@@ -6,48 +6,17 @@ with one planted fault each must fail.
 
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from book import build
 
 ROOT = Path(__file__).resolve().parent.parent
-JUPYTER_BOOK = Path(sys.executable).with_name("jupyter-book")
-PARTS = ("_config.yml", "_toc.yml", "chapters", "site", "companion")
 # Tags that load something. Links that a reader may follow are not among them.
 LOADS = re.compile(
     r"<(?:script|img|iframe|source|video|audio)\b[^>]*?\bsrc=\"([^\"]+)\"|<link\b[^>]*?>",
 )
-
-
-def copy_book(folder):
-    for part in PARTS:
-        source = ROOT / part
-        if source.is_dir():
-            shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("_build"))
-        else:
-            shutil.copy(source, folder)
-    return folder
-
-
-def build(folder):
-    return subprocess.run(
-        [JUPYTER_BOOK, "build", ".", "-n", "-W", "--keep-going"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-@pytest.fixture(scope="module")
-def html(tmp_path_factory):
-    folder = copy_book(tmp_path_factory.mktemp("book"))
-    result = build(folder)
-    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
-    return folder / "_build" / "html"
 
 
 def pages(html):

@@ -1,0 +1,19 @@
+// What is wider than its box scrolls inside it. Such a box must be reachable with the keyboard;
+// others must not, or a page of formulas would be a page of stops for the Tab key.
+(() => {
+  const wide = ".bd-article mjx-container[display], .bd-article table, .bd-article pre";
+
+  function mark() {
+    for (const box of document.querySelectorAll(wide)) {
+      if (box.scrollWidth > box.clientWidth) box.setAttribute("tabindex", "0");
+      else box.removeAttribute("tabindex");
+    }
+  }
+
+  window.addEventListener("load", async () => {
+    await window.MathJax?.startup?.promise;
+    mark();
+    window.addEventListener("resize", mark);
+    document.addEventListener("toggle", mark, true); // a folded answer opens
+  });
+})();
