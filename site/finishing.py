@@ -22,6 +22,7 @@ ICONS = re.compile(r"<script[^>]*fontawesome[^>]*></script>|<link[^>]*fontawesom
 # The search itself runs on search.html.
 SEARCH = re.compile(r"<script[^>]*(?:searchindex|searchtools|language_data)\.js[^>]*></script>")
 DESIGN = re.compile(r"<link[^>]*sphinx-design[^>]*>|<script[^>]*design-tabs[^>]*></script>")
+MOVED = re.compile(r"<script[^>]*interactive\.js[^>]*></script>")
 EAGER = re.compile(r'<img (?!loading="lazy")')
 MATHJAX = re.compile(
     r"<script[^>]*mathjax/tex-[^>]*></script>|<script>window\.MathJax[^<]*</script>"
@@ -35,6 +36,8 @@ def finished(text):
     text = EAGER.sub('<img loading="lazy" ', ICONS.sub("", text))
     if 'id="search-results"' not in text:
         text = SEARCH.sub("", text)
+    if 'class="interactive"' not in text:
+        text = MOVED.sub("", text)
     if 'class="sd-' not in text:  # no cards, grids or tabs
         text = DESIGN.sub("", text)
     return text if 'class="math' in text else MATHJAX.sub("", text)
