@@ -3,6 +3,7 @@
 The real inputs of the built pages are set in the browser, and what is shown is read back.
 """
 
+import json
 import re
 
 import numpy as np
@@ -10,13 +11,16 @@ import pytest
 from test_browser import Visit, chromium  # noqa: F401  (a fixture)
 
 import companion
+from companion import naive
 
 # Printed with three decimals: half of the last one, and a little for the sliders' steps.
 SHOWN = 0.0006
 FIGURES = {
     "logits": "derivation",
     "temperature": "derivation",
+    "overflow": "numerical_stability",
     "gradients": "mse_vs_cross_entropy",
+    "teacher": "distillation",
 }
 
 
@@ -81,6 +85,42 @@ def test_temperature_and_entropy(html, context):
         assert figure.numbers() == pytest.approx(wanted, abs=SHOWN)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_exp_overflows_as_in_numpy(html, context, dtype):
+    figure = Figure(html, context, "overflow")
+    figure.box.locator("select").select_option(dtype)
+    for offset in (0, 9, 10, 60, 88, 100, 700, 708, 800, -8, -16, -50, -103, -200, -744, -800):
+        figure.set(added_to_all=offset)
+        cells = figure.box.locator("td").all_text_contents()
+        shown = np.array(cells, dtype=float).reshape(3, 5)
+        z = (np.array([2, 1, 0]) + offset).astype(dtype)
+        with np.errstate(all="ignore"):
+            wanted = [z, np.exp(z), naive.softmax(z), np.exp(z - z.max()), companion.softmax(z)]
+        # Shown with three digits; a float16 has hardly more, and one ulp of a subnormal is
+        # 100 % of it.
+        tiny = 2 * float(np.finfo(dtype).smallest_subnormal)
+        np.testing.assert_allclose(shown, np.array(wanted, float).T, rtol=7e-3, atol=tiny)
+
+
+def test_the_teachers_answers_at_a_temperature(html, context):
+    figure = Figure(html, context, "teacher")
+    cases = json.loads(figure.box.get_attribute("data-cases"))
+    assert len(cases) == 3
+    for k, case in enumerate(cases):
+        figure.box.locator("select").select_option(str(k))
+        ink = [
+            float(r.get_attribute("fill-opacity"))
+            for r in figure.box.locator(".digit rect").all()
+        ]
+        np.testing.assert_allclose(np.array(ink) * 16, case["pixels"])
+        for log in (0, 0.3, 0.6, 1.3, 2):
+            figure.set(log10_of_T=log)
+            probs = companion.softmax(np.array(case["logits"]) / 10**log)
+            np.testing.assert_allclose(figure.bars(), probs, atol=0.006)  # two decimals
+            wanted = [10**log, *np.sort(probs)[:-3:-1]]
+            assert figure.numbers() == pytest.approx(wanted, abs=SHOWN)
+
+
 def test_gradients_of_both_losses(html, context):
     figure, rng = Figure(html, context, "gradients"), np.random.default_rng(0)
     target = np.array([1.0, 0, 0])
@@ -114,11 +154,11 @@ def test_the_prediction_can_be_dragged(html, context):
 @pytest.mark.parametrize("name", FIGURES)
 def test_the_keyboard_moves_it(html, context, name):
     figure = Figure(html, context, name)
-    before = figure.numbers()
+    before = figure.box.text_content()
     figure.box.locator("input").first.focus()
     for _ in range(10):
         figure.visit.page.keyboard.press("ArrowRight")
-    assert figure.numbers() != before
+    assert figure.box.text_content() != before
 
 
 def test_a_wrong_number_would_be_seen(html, context, tmp_path):

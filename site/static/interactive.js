@@ -22,6 +22,28 @@
     return { entropy: error, squared: p.map((x, k) => x * (2 * error[k] - mean)) };
   }
 
+  // To the nearest float of a width, as NumPy rounds. Half precision has 11 bits and ends at
+  // 65504; what would round to 65536 is infinite. Below 2**-14 the spacing stays 2**-24.
+  function float16(x) {
+    const size = Math.abs(x);
+    if (!(size > 0 && size < Infinity)) return x;
+    let exponent = Math.floor(Math.log2(size));
+    if (2 ** exponent > size) exponent -= 1;
+    const spacing = 2 ** (Math.max(exponent, -14) - 10);
+    const steps = size / spacing, below = Math.floor(steps);
+    const up = steps - below > 0.5 || (steps - below === 0.5 && below % 2 === 1);
+    const rounded = (below + (up ? 1 : 0)) * spacing;
+    return Math.sign(x) * (rounded >= 65536 ? Infinity : rounded);
+  }
+
+  const PRECISIONS = { float16, float32: Math.fround, float64: (x) => x };
+
+  function stepByStep(z, round) {
+    const exps = z.map((x) => round(Math.exp(x)));
+    const total = round(sum(exps));
+    return { exps, probs: exps.map((e) => round(e / total)) };
+  }
+
   // Pieces of a figure.
   function add(parent, name, attributes = {}, text = "") {
     const inSvg = name === "svg" || parent.namespaceURI === SVG;
@@ -58,8 +80,13 @@
         drawn[k].bar.setAttribute("height", height);
         drawn[k].bar.setAttribute("y", 130 - height);
         drawn[k].text.setAttribute("y", 124 - height);
-        drawn[k].text.textContent = x.toFixed(3);
+        drawn[k].text.textContent = x.toFixed(names.length > 6 ? 2 : 3); // as many as fit
       });
+  }
+
+  function written(x) {
+    if (Number.isNaN(x)) return "nan";
+    return Number.isFinite(x) ? String(Number(x.toPrecision(3))) : x > 0 ? "inf" : "-inf";
   }
 
   // The figures.
@@ -91,6 +118,62 @@
         draw(p);
         line.textContent = `T = ${T.toFixed(3)}, entropy ${entropy(p).toFixed(3)} of ` +
           `at most ${Math.log(4).toFixed(3)} nats`;
+      }
+      update();
+    },
+
+    overflow(box) {
+      const choice = add(box, "label");
+      add(choice, "span", {}, "precision");
+      const select = add(choice, "select");
+      for (const name of Object.keys(PRECISIONS)) add(select, "option", {}, name);
+      select.value = "float32";
+      select.addEventListener("change", update);
+      const offset = slider(box, "added to all", [-800, 800, 1, 0], update);
+      const table = add(box, "table"), head = add(add(table, "thead"), "tr");
+      for (const name of ["logit z", "exp(z)", "naive", "exp(z − max)", "shifted"])
+        add(head, "th", { scope: "col" }, name);
+      const body = add(table, "tbody", { "aria-live": "polite" });
+
+      function update() {
+        const round = PRECISIONS[select.value];
+        const z = [2, 1, 0].map((x) => round(x + offset.value));
+        const naive = stepByStep(z, round);
+        const shifted = stepByStep(z.map((x) => round(x - Math.max(...z))), round);
+        body.replaceChildren();
+        z.forEach((x, k) => {
+          const row = add(body, "tr");
+          const cells = [x, naive.exps[k], naive.probs[k], shifted.exps[k], shifted.probs[k]];
+          for (const value of cells) add(row, "td", {}, written(value));
+        });
+      }
+      update();
+    },
+
+    teacher(box) {
+      // What the teacher said about a few digits, put into the page by the chapter itself.
+      const cases = JSON.parse(box.dataset.cases);
+      const choice = add(box, "label");
+      add(choice, "span", {}, "digit");
+      const select = add(choice, "select");
+      cases.forEach((c, k) => add(select, "option", { value: k }, c.name));
+      select.addEventListener("change", update);
+      const image = add(box, "svg", { viewBox: "0 0 8 8", role: "img", class: "digit" });
+      const squares = cases[0].pixels.map((_, k) => add(image, "rect",
+        { x: k % 8, y: Math.floor(k / 8), width: 1.02, height: 1.02 }));
+      const draw = bars(box, [..."0123456789"], "What the student is to match");
+      const log = slider(box, "log10 of T", [0, 2, 0.01, 0], update);
+      const line = add(box, "p", { "aria-live": "polite" });
+
+      function update() {
+        const { name, pixels, logits } = cases[select.value];
+        image.setAttribute("aria-label", `8 by 8 pixels: ${name}`);
+        pixels.forEach((ink, k) => squares[k].setAttribute("fill-opacity", ink / 16));
+        const T = 10 ** log.value, p = softmax(logits, T);
+        draw(p);
+        const order = [...p.keys()].sort((a, b) => logits[b] - logits[a]);
+        line.textContent = `T = ${T.toFixed(3)}: first ${order[0]} with ${p[order[0]].toFixed(3)}, ` +
+          `then ${order[1]} with ${p[order[1]].toFixed(3)}`;
       }
       update();
     },
