@@ -36,7 +36,7 @@ def finished(text):
     text = EAGER.sub('<img loading="lazy" ', ICONS.sub("", text))
     if 'id="search-results"' not in text:
         text = SEARCH.sub("", text)
-    if 'data-figure=' not in text:
+    if "data-figure=" not in text:
         text = MOVED.sub("", text)
     if 'class="sd-' not in text:  # no cards, grids or tabs
         text = DESIGN.sub("", text)
