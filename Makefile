@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help book test serve lab refresh lint format venv clean
+.PHONY: help book test serve lab refresh bench lint format venv clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -28,6 +28,9 @@ lab: .venv/.notebooks ## Open the notebooks in JupyterLab
 refresh: .venv/.dev ## Execute the chapters anew and store their outputs
 	$(BIN)/python -m tools.refresh
 
+bench: .venv/.bench ## Measure speed and accuracy beside other libraries (10 minutes, quiet machine)
+	$(BIN)/python -m benchmarks.run
+
 lint: .venv/.dev ## Check style
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -46,6 +49,6 @@ clean: ## Remove what was built, but not .venv
 	$(PYTHON) -m venv .venv
 	@touch $@
 
-.venv/.book .venv/.notebooks .venv/.dev: .venv/.made pyproject.toml constraints.txt
+.venv/.book .venv/.notebooks .venv/.dev .venv/.bench: .venv/.made pyproject.toml constraints.txt
 	$(PIP) -e '.[$(@:.venv/.%=%)]'
 	@touch $@

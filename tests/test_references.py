@@ -29,10 +29,10 @@ import ml_dtypes
 import mpmath
 import numpy as np
 import pytest
-from helpers import exact_rows, log_probs, lse, probs, ulps
 from scipy import special
 
 import companion as c
+from tools.exact import exact_rows, log_probs, lse, probs, ulps
 
 DTYPES = [np.float16, np.float32, np.float64, ml_dtypes.bfloat16]
 SIXTEEN = (np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16))

@@ -33,9 +33,14 @@ def probs(z):
     return [mpmath.exp(v) / total for v in z]
 
 
-def ulps(computed, exact, unit=None):
-    """Largest error of `computed` in ulps of the exact value, or of `unit`."""
+def errors_in_ulps(computed, exact, unit=None):
+    """Error of each entry of `computed` in ulps of the exact value, or of `unit`."""
     high, low = exact
     unit = high if unit is None else unit
     spacing = np.abs(np.spacing(np.asarray(unit).astype(computed.dtype)).astype(np.float64))
-    return (np.abs((computed.astype(np.float64) - high) - low) / spacing).max()
+    return np.abs((computed.astype(np.float64) - high) - low) / spacing
+
+
+def ulps(computed, exact, unit=None):
+    """The largest of them."""
+    return errors_in_ulps(computed, exact, unit).max()
