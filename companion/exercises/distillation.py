@@ -81,7 +81,8 @@ def soft_targets(teacher_logits, temperature):
         Mistake(
             "times",
             lambda v, T: companion.softmax(v * T),
-            "You multiply by the temperature. That sharpens: a hot teacher is a vague one.",
+            "You multiply by the temperature. Above 1 that sharpens: a hot teacher is a vague "
+            "one.",
         ),
         Mistake(
             "after-softmax",
@@ -91,7 +92,7 @@ def soft_targets(teacher_logits, temperature):
         Mistake(
             "powers-without-sum",
             lambda v, T: companion.softmax(v) ** (1 / T),
-            "p to the power 1/T has the right ratios, and a sum above 1. Normalise it.",
+            "p to the power 1/T has the right ratios, and a sum that is not 1. Normalise it.",
         ),
         Mistake(
             "softmax-twice",

@@ -172,8 +172,8 @@ def pixel_losses(logits, labels):
     last = tf.transpose(logits, [0, 2, 3, 1])
     return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=last)
 ''',
-    why="TensorFlow has its classes on the last axis and no argument for another. Only a "
-    "transpose moves an axis; a reshape cuts the memory anew.",
+    why="TensorFlow's sparse loss has its classes on the last axis and no argument for "
+    "another. Only a transpose moves an axis; a reshape cuts the memory anew.",
     reference=_pixels,
     hints=(
         "Where does TensorFlow look for the classes?",
@@ -573,7 +573,7 @@ silent = ChoiceExercise(
         "d": "`-log_softmax(z)[n, y]`, in NumPy",
     },
     hints=(
-        "Run each of them.",
+        "Run each of them, with y = [3] and z of three classes, as an array or a tensor.",
         "Indexing past the end is an error in most places. Which call does no indexing?",
         "Look at what `tf.one_hot(3, 3)` returns.",
     ),
