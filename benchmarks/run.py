@@ -96,6 +96,7 @@ def main():
     MEASURED.write_text(report.compact(measured))
     (ROOT / "benchmarks" / "results.md").write_text(report.tables(measured))
     report.figure(measured, ROOT / "benchmarks" / "results.png")
+    print(report.tables(measured))
     print(report.targets(measured))
     print("see benchmarks/results.md and benchmarks/results.png")
 
