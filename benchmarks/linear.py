@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.contenders import numpy_plainly
 
 SIZES = {"small hidden layer": (1024, 64, 50257), "large hidden layer": (1024, 768, 50257)}
-CHUNKED = "PyTorch, by chunks of rows"  # new in 2.13; the logits of a few rows at a time
+CHUNKED = "PyTorch, by chunks of rows"  # PyTorch 2.13 has it: few rows at a time
 WAYS = (
     "companion.linear",
     "companion.fast, all logits",

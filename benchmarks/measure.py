@@ -13,7 +13,7 @@ SHAPES = [(1, 10), (128, 10), (4096, 1000), (256, 50257), (32, 128256), (1, 1_00
 DTYPES = ("float32", "float64")
 ROUNDS = 9
 PAUSE = 0.01  # seconds in which threads of the contender before stop looking for work
-BATCH = 1e-3  # seconds; shorter calls are repeated, since a clock has its own price
+BATCH = 2e-2  # seconds of calls; a thread that slept needs a part of the first to wake
 
 
 def draw(shape, dtype):

@@ -40,7 +40,8 @@ def in_words(machine):
     """One line about the machine."""
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     return (
-        f"{machine['cpu']}, {machine['cores']} cores, {machine['caches']}; "
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['caches']}, "
+        f"{machine['vectors']}; "
         f"{machine['system']}; Python {machine['python']}, {versions}; {machine['date']}."
     )
 

@@ -13,6 +13,8 @@ import sys
 from datetime import date
 from pathlib import Path
 
+import numpy as np
+
 from benchmarks import accuracy, linear, parts, report
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -69,12 +71,14 @@ def machine():
         path = Path(f"/sys/devices/system/cpu/cpu0/cache/index{index}/size")
         if path.exists():
             caches.append(f"L{index} {path.read_text().strip()}")
+    simd = np.show_config(mode="dicts")["SIMD Extensions"]["found"]
     versions = {name: importlib.metadata.version(name) for name in PACKAGES}
     return {
         "date": date.today().isoformat(),
         "cpu": cpu,
         "cores": os.cpu_count(),
         "caches": ", ".join(caches),
+        "vectors": simd[-1],
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "versions": versions,

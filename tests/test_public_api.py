@@ -18,7 +18,7 @@ MODULES = [
     importlib.import_module(f"companion.{name}")
     for name in (
         "functions naive information losses derivatives distillation regression datasets "
-        "plotting show streaming fast linear rows compiled distributed"
+        "plotting show streaming fast linear rows compiled distributed measured"
     ).split()
 ]
 LONGEST_BODY = 16
