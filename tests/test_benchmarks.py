@@ -5,6 +5,7 @@ Ratios are asserted loosely, for a machine that does other things at the same ti
 
 import json
 import math
+import os
 
 import numpy as np
 import pytest
@@ -18,19 +19,25 @@ SMALL = ("copy", "NumPy, plainly", "SciPy", "PyTorch", *OURS)
 
 @pytest.fixture(scope="module")
 def records():
-    """Medians of three rounds, where blocks pay and where they do not."""
-    return [
+    """Five rounds, where blocks pay and where they do not."""
+    cores = len(os.sched_getaffinity(0))
+    # With others at work, a second thread may wait for its core longer than it computes.
+    measure.set_threads(1)
+    yield [
         record
         for shape in ((64, 10), (1024, 1000))
-        for record in measure.measure(shape, "float32", SMALL, rounds=3)
+        for record in measure.measure(shape, "float32", SMALL, rounds=5)
     ]
+    os.sched_setaffinity(0, range(cores))
+    measure.set_threads(cores)
 
 
 def seconds(records, name, task, shape=(1024, 1000)):
+    """The lower quartile, which other work on the machine moves least."""
     (found,) = (
         r for r in records if (r["name"], r["task"], tuple(r["shape"])) == (name, task, shape)
     )
-    return found["seconds"]
+    return found["quartiles"][0]
 
 
 def test_each_contender_is_timed_at_each_task_it_has(records):
