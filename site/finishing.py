@@ -23,6 +23,7 @@ ICONS = re.compile(r"<script[^>]*fontawesome[^>]*></script>|<link[^>]*fontawesom
 SEARCH = re.compile(r"<script[^>]*(?:searchindex|searchtools|language_data)\.js[^>]*></script>")
 DESIGN = re.compile(r"<link[^>]*sphinx-design[^>]*>|<script[^>]*design-tabs[^>]*></script>")
 MOVED = re.compile(r"<script[^>]*interactive\.js[^>]*></script>")
+TWICE = re.compile(r"<title>(.*?) &#8212; \1</title>")  # on the front page
 EAGER = re.compile(r'<img (?!loading="lazy")')
 MATHJAX = re.compile(
     r"<script[^>]*mathjax/tex-[^>]*></script>|<script>window\.MathJax[^<]*</script>"
@@ -33,6 +34,7 @@ def finished(text):
     """A page, mended. A page that is mended already stays as it is."""
     for old, new in REPLACED.items():
         text = text.replace(new, old).replace(old, new) if new else text.replace(old, new)
+    text = TWICE.sub(r"<title>\1</title>", text)
     text = EAGER.sub('<img loading="lazy" ', ICONS.sub("", text))
     if 'id="search-results"' not in text:
         text = SEARCH.sub("", text)

@@ -1,13 +1,30 @@
 """Builds the book from a copy of what git would give to a newcomer."""
 
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
+
+from tools.refresh import canonical
+
 ROOT = Path(__file__).resolve().parent.parent
 JUPYTER_BOOK = Path(sys.executable).with_name("jupyter-book")
 PARTS = ("_config.yml", "_toc.yml", "chapters", "site", "companion")
+
+# The addresses of a book that has some.
+SITE, REPOSITORY = "https://example.org/book/", "https://github.com/example/book"
+
+FRONT_PAGE = """---
+myst:
+  html_meta:
+    description: A page with "quotes" & more.
+---
+
+# A book
+"""
 
 
 def copy_book(folder):
@@ -18,6 +35,49 @@ def copy_book(folder):
         else:
             shutil.copy(source, folder)
     return folder
+
+
+def small_book(folder):
+    """The book's settings and extensions around one page, still to be written."""
+    (folder / "chapters").mkdir()
+    shutil.copytree(ROOT / "site", folder / "site")
+    shutil.copy(ROOT / "_config.yml", folder)
+    shutil.copy(ROOT / "chapters" / "references.bib", folder / "chapters")
+    (folder / "_toc.yml").write_text("format: jb-book\nroot: chapters/index\n")
+    return folder
+
+
+def addressed_book(folder):
+    """A small book that has both addresses, a page that moved, and two chapters."""
+    small_book(folder)
+    set_config(
+        folder,
+        url=REPOSITORY,
+        baseurl=SITE,
+        redirects="{index: chapters/index, chapters/moved: chapters/plain}",
+    )
+    with (folder / "_toc.yml").open("a") as toc:
+        toc.write("chapters: [{file: chapters/plain}, {file: chapters/needs_torch}]\n")
+    (folder / "chapters" / "index.md").write_text(FRONT_PAGE)
+    for name, source in {"plain": "import numpy", "needs_torch": "import torch"}.items():
+        cells = [
+            nbformat.v4.new_markdown_cell(f"# A page\n\nA word of prose for {name}."),
+            nbformat.v4.new_code_cell(source),
+        ]
+        metadata = {"myst": {"html_meta": {"description": f"The chapter called {name}."}}}
+        notebook = nbformat.v4.new_notebook(cells=cells, metadata=metadata)
+        nbformat.write(canonical(notebook, REPOSITORY), folder / "chapters" / f"{name}.ipynb")
+    return folder
+
+
+def set_config(folder, **lines):
+    """Set the line of _config.yml that begins with each key."""
+    file = folder / "_config.yml"
+    text = file.read_text()
+    for key, value in lines.items():
+        text, found = re.subn(rf"^( *{key}:).*$", rf"\1 {value}", text, flags=re.MULTILINE)
+        assert found == 1, key
+    file.write_text(text)
 
 
 def build(folder):

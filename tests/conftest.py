@@ -5,7 +5,7 @@ import os
 import warnings
 
 import pytest
-from book import build, copy_book
+from book import addressed_book, build, copy_book
 from hypothesis import settings
 
 import companion
@@ -28,6 +28,15 @@ def tensorflow():
 def html(tmp_path_factory):
     """The folder of the built book."""
     folder = copy_book(tmp_path_factory.mktemp("book"))
+    result = build(folder)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    return folder / "_build" / "html"
+
+
+@pytest.fixture(scope="session")
+def addressed(tmp_path_factory):
+    """The folder of a small built book that has both addresses."""
+    folder = addressed_book(tmp_path_factory.mktemp("addressed"))
     result = build(folder)
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
     return folder / "_build" / "html"

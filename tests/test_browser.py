@@ -102,8 +102,9 @@ class Visit:
 
 
 def pages(html):
-    found = [*sorted((html / "chapters").glob("*.html")), html / "search.html"]
-    assert len(found) > 9
+    alone = [html / f"{name}.html" for name in ("404", "genindex", "search")]
+    found = [*sorted((html / "chapters").glob("*.html")), *alone]
+    assert len(found) > 11
     return found
 
 
@@ -177,6 +178,34 @@ def test_the_keyboard_reaches_what_scrolls(html, chromium):
     )
     assert any(wide for wide, _ in stops)
     assert all(wide == stop for wide, stop in stops)
+    context.close()
+
+
+def test_the_keyboard_reaches_the_link_of_each_heading(html, chromium):
+    context = chromium.new_context(reduced_motion="reduce")
+    visit = Visit(context, html / "chapters" / "derivation.html")
+    headings = visit.page.locator("article :is(h1, h2, h3):not(.onlyprint *)")
+    assert headings.count() > 5
+    for heading in headings.all():
+        link = heading.locator("a.headerlink")
+        assert link.get_attribute("href").startswith("#")
+        visit.page.evaluate("document.activeElement.blur()")
+        link.focus()
+        assert link.evaluate("link => link === document.activeElement")
+    visit.page.keyboard.press("Shift+Tab")
+    visit.page.keyboard.press("Tab")
+    assert link.evaluate("link => link === document.activeElement")
+    assert link.evaluate("link => getComputedStyle(link).opacity") == "1"
+    context.close()
+
+
+def test_launch_buttons_are_without_fault(addressed, chromium):
+    context = chromium.new_context(viewport={"width": 360, "height": 800})
+    visit = Visit(context, addressed / "chapters" / "plain.html")
+    visit.page.locator(".dropdown-launch-buttons > button").click()
+    assert visit.page.get_by_role("link", name="Binder").is_visible()
+    assert visit.page.get_by_role("link", name="Colab").is_visible()
+    assert [*faults(visit, "plain"), *visit.violations()] == []
     context.close()
 
 

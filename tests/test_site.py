@@ -5,12 +5,11 @@ with one planted fault each must fail.
 """
 
 import re
-import shutil
 from pathlib import Path
 
 import pytest
 import yaml
-from book import build
+from book import build, small_book
 
 ROOT = Path(__file__).resolve().parent.parent
 # Tags that load something. Links that a reader may follow are not among them.
@@ -103,12 +102,3 @@ def test_a_broken_notebook_stops_the_build(tmp_path):
     folder = small_book(tmp_path)
     (folder / "chapters" / "index.ipynb").write_text('{"cells": [')
     assert build(folder).returncode != 0
-
-
-def small_book(folder):
-    (folder / "chapters").mkdir()
-    shutil.copytree(ROOT / "site", folder / "site")
-    shutil.copy(ROOT / "_config.yml", folder)
-    shutil.copy(ROOT / "chapters" / "references.bib", folder / "chapters")
-    (folder / "_toc.yml").write_text("format: jb-book\nroot: chapters/index\n")
-    return folder

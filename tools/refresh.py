@@ -2,10 +2,12 @@
 
     python -m tools.refresh [chapters/derivation.ipynb ...]
 
-A canonical notebook has its outputs, fixed cell ids, no stderr, no timestamps, and only
-the tags that we use. Markdown cells that begin with GENERATED are written from the
-exercise's data, so that hints and solutions exist once. An output that is equal to the
-stored one within the tolerance is left alone, so that a refresh makes no noise in git.
+A canonical notebook has its outputs, fixed cell ids, no stderr, no timestamps, only the
+tags that we use, and the description of its page. Once `_config.yml` has the address of the
+repository, its first code cell installs the companion where that is missing. Markdown cells
+that begin with GENERATED are written from the exercise's data, so that hints and solutions
+exist once. An output that is equal to the stored one within the tolerance is left alone, so
+that a refresh makes no noise in git.
 """
 
 import hashlib
@@ -16,13 +18,22 @@ import sys
 from pathlib import Path
 
 import nbformat
+import yaml
 from nbclient import NotebookClient
 
 from tools.approx import Approx
 
-CHAPTERS = Path(__file__).resolve().parent.parent / "chapters"
+ROOT = Path(__file__).resolve().parent.parent
+CHAPTERS = ROOT / "chapters"
 GENERATED = "<!-- generated from companion/exercises/{module}.py: {name} -->"
 GENERATED_PATTERN = re.compile(GENERATED.format(module=r"(\w+)", name=r"(\w+)"))
+INSTALL = "# Installs the companion where it is missing, as on Colab."
+INSTALL_SOURCE = """
+import importlib.util
+
+if importlib.util.find_spec("companion") is None:
+    %pip install --quiet "softmax-companion[chapters] @ git+{repository}"
+"""
 # For every kernel, here and under nbval: quiet frameworks, and the same arithmetic everywhere.
 ENVIRONMENT = {
     "CUDA_VISIBLE_DEVICES": "-1",
@@ -46,11 +57,33 @@ def generate(source):
     return f"{marker[0]}\n\n{getattr(module, marker[2]).folded()}"
 
 
-def canonical(notebook):
+def repository_address():
+    """The address of the repository, empty while it is not known."""
+    return yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]["url"]
+
+
+def with_install_cell(cells, repository):
+    """The cells, with one before all other code that installs the companion, if it can."""
+    kept = [cell for cell in cells if not cell.source.startswith(INSTALL)]
+    first = next((i for i, cell in enumerate(kept) if cell.cell_type == "code"), None)
+    if repository and first is not None:
+        source = INSTALL + INSTALL_SOURCE.format(repository=repository).rstrip()
+        stored = [cell for cell in cells if cell.source == source]
+        cell = stored[0] if stored else nbformat.v4.new_code_cell(source)
+        cell.metadata["tags"] = ["remove-cell"]
+        kept.insert(first, cell)
+    return kept
+
+
+def canonical(notebook, repository=None):
     """The same notebook in canonical form. Changes nothing if it is canonical already."""
     notebook = nbformat.from_dict(notebook)
-    notebook.metadata = nbformat.from_dict(NOTEBOOK_METADATA)
+    notebook.metadata = nbformat.from_dict(
+        NOTEBOOK_METADATA | {k: v for k, v in notebook.metadata.items() if k == "myst"}
+    )
     notebook.nbformat, notebook.nbformat_minor = 4, 5
+    repository = repository_address() if repository is None else repository
+    notebook.cells = with_install_cell(notebook.cells, repository)
     seen = {}
     for cell in notebook.cells:
         if cell.cell_type == "markdown":

@@ -1,4 +1,5 @@
-"""Draw the picture of the front page and of the README: scores, probabilities, surprise.
+"""Draw scores, probabilities and surprise: for the front page and the README, and as the card
+that stands beside a link to the book elsewhere.
 
 Run from the root of the repository: python site/pictures/make_picture.py
 """
@@ -11,12 +12,11 @@ import numpy as np
 from companion import log_softmax, softmax
 from companion.plotting import BLUE, GREY, ORANGE, bars, book_style
 
+HERE = Path(__file__).parent
 LOGITS = np.array([2.0, 1.0, -0.5, 0.3])
 
 
-def main():
-    book_style()
-    fig, axes = plt.subplots(1, 3, figsize=(8.4, 2.6))
+def panels(axes):
     columns = (LOGITS, softmax(LOGITS), -log_softmax(LOGITS))
     titles = ("scores z", "probabilities p = softmax(z)", "surprise −log p, in nats")
     colors = (GREY, BLUE, ORANGE)
@@ -26,7 +26,21 @@ def main():
         ax.axhline(0, color="black", linewidth=0.8)
         ax.set_yticks([])
         ax.spines["left"].set_visible(False)
-    fig.savefig(Path(__file__).parent / "from_scores_to_loss.png")
+
+
+def main():
+    book_style()
+    fig, axes = plt.subplots(1, 3, figsize=(8.4, 2.6))
+    panels(axes)
+    fig.savefig(HERE / "from_scores_to_loss.png")
+
+    card = plt.figure(figsize=(8, 4.2))  # 1200 x 630 pixels, as previews want it
+    card.get_layout_engine().set(w_pad=0.2, h_pad=0.1)
+    head, below = card.subfigures(2, 1, height_ratios=(1, 1.9))
+    head.text(0.025, 0.6, "Softmax and Cross-Entropy", size=27, weight="bold", va="center")
+    head.text(0.025, 0.2, "From first principles to the last digit", size=15, va="center")
+    panels(below.subplots(1, 3))
+    card.savefig(HERE.parent / "static" / "card.png")
 
 
 if __name__ == "__main__":
