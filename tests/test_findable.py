@@ -205,3 +205,10 @@ def test_the_index_lists_every_word_of_the_glossary(html):
     links = re.findall(r'href="chapters/glossary.html#(term-[^"]+)"', index)
     assert sorted(links) == sorted(terms)
     assert 'href="../genindex.html"' in re.search(r"<article.*?<dl", glossary, re.DOTALL)[0]
+
+
+def test_a_word_of_the_glossary_keeps_its_address_when_others_come(html):
+    glossary = (html / "chapters" / "glossary.html").read_text()
+    counted = re.findall(r'<dt id="term-\d+">(.*?)<a', glossary)
+    assert counted  # those without a Latin letter, at least
+    assert [word for word in counted if word.isascii()] == []
