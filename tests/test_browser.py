@@ -8,14 +8,13 @@ Needs Chromium (Debian: apt-get install chromium), or its path in CHROMIUM.
 """
 
 import gzip
-import os
-import shutil
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import axe_playwright_python
 import pytest
-from playwright.sync_api import sync_playwright
+
+from tools import browser
 
 AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
 STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -28,17 +27,8 @@ PLANTED = """<!doctype html><html lang="en"><head><title>Planted</title></head><
 
 @pytest.fixture(scope="module")
 def chromium():
-    path = (
-        os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    )
-    if not path:
-        pytest.fail(
-            "these tests need Chromium: apt-get install chromium, or name it in CHROMIUM"
-        )
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
+    with browser.chromium() as running:
+        yield running
 
 
 class Visit:
@@ -155,7 +145,11 @@ def test_no_page_is_heavy(html, chromium):
         weights[page.stem] = visit.kilobytes()
         chapter = (page.parent.parent / "_sources" / "chapters" / f"{page.stem}.ipynb").exists()
         budget = BUDGET["chapter" if chapter else "other"]
-        if page.stem in ("notation", "bibliography"):  # they hold formulas as chapters do
+        if page.stem in (
+            "notation",
+            "bibliography",
+            "cheat_sheet",
+        ):  # they hold formulas as chapters do
             budget = BUDGET["chapter"]
         assert weights[page.stem] < budget, weights
         visit.close()
