@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help book test serve lab refresh bench lint format venv clean
+.PHONY: help book pdf test serve lab refresh bench lint format venv clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -14,6 +14,9 @@ help: ## List the targets
 book: .venv/.book ## Build the book into _build/html (without torch and TensorFlow)
 	$(BIN)/jupyter-book build . -n -W --keep-going
 	@echo "Open file://$(CURDIR)/_build/html/index.html"
+
+pdf: book .venv/.pdf ## Print the book into one PDF, linked from its front page (needs Chromium)
+	$(BIN)/python -m tools.pdf
 
 test: .venv/.dev lint ## Install all, then lint, test, run doctests and compare every notebook
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --durations 5 \
@@ -49,6 +52,6 @@ clean: ## Remove what was built, but not .venv
 	$(PYTHON) -m venv .venv
 	@touch $@
 
-.venv/.book .venv/.notebooks .venv/.dev .venv/.bench: .venv/.made pyproject.toml constraints.txt
+.venv/.book .venv/.pdf .venv/.notebooks .venv/.dev .venv/.bench: .venv/.made pyproject.toml constraints.txt
 	$(PIP) -e '.[$(@:.venv/.%=%)]'
 	@touch $@

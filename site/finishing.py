@@ -25,6 +25,7 @@ DESIGN = re.compile(r"<link[^>]*sphinx-design[^>]*>|<script[^>]*design-tabs[^>]*
 MOVED = re.compile(r"<script[^>]*interactive\.js[^>]*></script>")
 TWICE = re.compile(r"<title>(.*?) &#8212; \1</title>")  # on the front page
 EAGER = re.compile(r'<img (?!loading="lazy")')
+BUNDLE = re.compile(r"mathjax/([\w-]+\.js)")
 MATHJAX = re.compile(
     r"<script[^>]*mathjax/tex-[^>]*></script>|<script>window\.MathJax[^<]*</script>"
 )
@@ -49,12 +50,14 @@ def finish(app, exception):
     """Rewrite the pages that were built, and drop the files that none of them loads."""
     if exception or app.builder.format != "html":
         return
-    site = Path(app.outdir)
+    site, bundles = Path(app.outdir), set()
     for page in site.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
         if finished(text) != text:
             page.write_text(finished(text), encoding="utf-8")
-    for file in site.glob("_static/scripts/fontawesome*"):
+        bundles |= set(BUNDLE.findall(finished(text)))
+    unused = [file for file in site.glob("_static/mathjax/*.js") if file.name not in bundles]
+    for file in [*unused, *site.glob("_static/scripts/fontawesome*")]:
         file.unlink()
     shutil.rmtree(site / "_static" / "vendor" / "fontawesome", ignore_errors=True)
 

@@ -12,7 +12,18 @@ from tools.refresh import canonical
 
 ROOT = Path(__file__).resolve().parent.parent
 JUPYTER_BOOK = Path(sys.executable).with_name("jupyter-book")
-PARTS = ("_config.yml", "_toc.yml", "chapters", "site", "companion")
+PARTS = (
+    "_config.yml",
+    "_toc.yml",
+    "chapters",
+    "companion",
+    "site",
+    # these only travel with the notebooks
+    "LICENSE",
+    "LICENSE-text.md",
+    "constraints.txt",
+    "pyproject.toml",
+)
 
 # The addresses of a book that has some.
 SITE, REPOSITORY = "https://example.org/book/", "https://github.com/example/book"
