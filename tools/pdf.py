@@ -7,6 +7,7 @@ that page. So page numbers run through, links between chapters stay links, headi
 bookmarks, and the PDF is tagged, for screen readers. tools/whole_book.js says what paper needs.
 """
 
+import logging
 import re
 import sys
 from pathlib import Path
@@ -94,7 +95,9 @@ def _print(browser, joined, target):
 
 def _describe(pdf, config, headings):
     """Write the title and the author, and let readers open it with its bookmarks."""
-    writer = PdfWriter(clone_from=PdfReader(pdf, strict=False))
+    reader = PdfReader(pdf)
+    writer = PdfWriter(clone_from=reader)
+    writer.pdf_header = reader.pdf_header
     # Chromium makes them of headings, and loses spaces where a heading is broken into lines.
     for bookmark, heading in zip(_flat(writer.outline), headings, strict=True):
         bookmark[NameObject("/Title")] = TextStringObject(heading)
@@ -124,6 +127,7 @@ def show_link(site):
 def main(arguments):
     site = Path(arguments[0]) if arguments else ROOT / "_build" / "html"
     target = site / "downloads" / NAME
+    logging.getLogger("pypdf").setLevel(logging.ERROR)  # it remarks on what Chromium writes
     with chromium() as browser:
         print_book(browser, site, target)
     show_link(site)
