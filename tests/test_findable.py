@@ -212,3 +212,12 @@ def test_a_word_of_the_glossary_keeps_its_address_when_others_come(html):
     counted = re.findall(r'<dt id="term-\d+">(.*?)<a', glossary)
     assert counted  # those without a Latin letter, at least
     assert [word for word in counted if word.isascii()] == []
+
+
+def test_every_chapter_links_words_of_the_glossary(html):
+    words = set(re.findall(r'id="(term-[^"]+)"', (html / "chapters/glossary.html").read_text()))
+    for chapter in sorted((html / "_sources" / "chapters").glob("*.ipynb")):
+        text = (html / "chapters" / f"{chapter.stem}.html").read_text()
+        linked = set(re.findall(r'href="glossary\.html#(term-[^"]+)"', text))
+        assert len(linked) >= 3, chapter.stem
+        assert linked <= words, chapter.stem
