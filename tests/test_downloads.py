@@ -136,10 +136,11 @@ for moment, name in enumerate(("first", "second")):
     pages = folder / name / "chapters"
     pages.mkdir(parents=True)
     for page in ("b", "a")[:: 1 - 2 * moment]:
-        (pages / f"{page}.html").write_text(page)
+        (pages / f"{page}.html").write_text(f'<li data-file="{page}">')
         os.utime(pages / f"{page}.html", (1e9 * moment, 1e9 * moment))
         (pages / f"{page}.html").chmod(0o600 + 0o44 * moment)
-    downloads.write_zip(folder / name / "book.zip", downloads.page_files(folder / name))
+    files = sorted(downloads.page_files(folder / name).items(), reverse=moment)
+    downloads.write_zip(folder / name / "book.zip", dict(files))
 """
 
 
@@ -148,3 +149,5 @@ def test_the_same_files_give_the_same_zip(tmp_path):
     first, second = (tmp_path / name / "book.zip" for name in ("first", "second"))
     assert names(first) == {"chapters/a.html", "chapters/b.html"}
     assert first.read_bytes() == second.read_bytes()
+    with ZipFile(first) as opened:  # and no link to what is not in it
+        assert opened.read("book/chapters/a.html") == b'<li data-file="a" hidden>'

@@ -33,9 +33,9 @@ def sizes_of_words(page):
     """The sizes in points of all text but formulas, whose fonts have no name."""
     found = []
 
-    def visit(text, _, matrix, font, size):
+    def visit(text, page_matrix, matrix, font, size):
         if text.strip() and "/BaseFont" in (font or {}):
-            found.append((abs(size * matrix[3]), text))
+            found.append((abs(size * matrix[3] * page_matrix[3]), text))
 
     page.extract_text(visitor_text=visit)
     return found
@@ -217,7 +217,8 @@ def test_answers_are_open_and_solutions_at_the_end_of_their_chapter(html, book, 
         assert squeezed(answer) in text
     (first, end), *_ = ((a, b) for (_, a), (_, b) in itertools.pairwise(bookmarks(book)[1:]))
     chapter = squeezed(" ".join(texts[first:end]))
-    questions, _, solutions = chapter.rpartition("Hintsandsolutions")
+    questions, found, solutions = chapter.rpartition("Hintsandsolutions")
+    assert found
     assert "Hint1of3" not in questions
     assert solutions.count("Hint1of3") == source.count("<summary>Hint 1 of 3")
     assert solutions.count("Solution") >= source.count("<summary>Solution")
