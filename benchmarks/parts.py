@@ -1,14 +1,27 @@
 """The operations of softmax one by one, on a block that stays in the cache: what is no memory.
 
 With these times a reader can say how much of a slow formula is waiting for memory, and how
-much is work.
+much is work. What they explain has its turns between them, so that a machine that slows down
+slows both.
 """
+
+import json
 
 import numpy as np
 
-from benchmarks.measure import draw, repeats, timed
+from benchmarks.contenders import CONTENDERS, TASKS
+from benchmarks.measure import DTYPES, draw, repeats, set_threads, timed
 
-ROWS, CLASSES, ROUNDS = 64, 1000, 25  # 256 kB of float32
+BLOCK = (64, 1000)  # 256 kB of float32
+WHOLE = (4096, 1000)
+ROUNDS = 25
+EXPLAINED = {  # contender and task, for the whole array
+    "copy of all": ("copy", TASKS[0]),
+    "softmax plainly": ("NumPy, plainly", TASKS[0]),
+    "softmax in blocks": ("companion.fast, out=", TASKS[0]),
+    "loss and gradient in blocks": ("companion.fast, out=", TASKS[-1]),
+    "loss and gradient by PyTorch": ("PyTorch", TASKS[-1]),
+}
 
 
 def operations(x):
@@ -25,14 +38,31 @@ def operations(x):
     }
 
 
-def measure(dtype):
-    """Seconds per entry of each operation, by one thread."""
-    x, _ = draw((ROWS, CLASSES), dtype)
-    calls = operations(x)
+def wholes(x, labels):
+    """What the operations are to explain, for an array that does not fit the cache."""
+    return {
+        name: CONTENDERS[contender](x, labels)[task]
+        for name, (contender, task) in EXPLAINED.items()
+    }
+
+
+def measure(dtype, whole=WHOLE, rounds=ROUNDS):
+    """Seconds per entry of each operation and of what is made of them."""
+    block, _ = draw(BLOCK, dtype)
+    array, labels = draw(whole, dtype)
+    calls = operations(block)
+    sizes = dict.fromkeys(calls, block.size)
+    calls |= wholes(array, labels)
     times = {name: repeats(call) for name, call in calls.items()}
-    rounds = [[timed(call, times[name]) for name, call in calls.items()] for _ in range(ROUNDS)]
-    medians = np.median(rounds, axis=0) / x.size
+    rows = [[timed(call, times[name]) for name, call in calls.items()] for _ in range(rounds)]
     return [
-        {"operation": name, "dtype": dtype, "seconds": float(median)}
-        for name, median in zip(calls, medians, strict=True)
+        {"operation": n, "dtype": dtype, "seconds": float(median) / sizes.get(n, array.size)}
+        for n, median in zip(calls, np.median(rows, axis=0), strict=True)
     ]
+
+
+if __name__ == "__main__":
+    set_threads(1)
+    for dtype in DTYPES:
+        for record in measure(dtype):
+            print(json.dumps(record), flush=True)

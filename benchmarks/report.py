@@ -72,8 +72,9 @@ def tables(measured):
         lines += [f"## Errors of {task} in ulps: largest (mean)", ""]
         lines += [*_error_table(measured, task), ""]
     lines += ["## A linear layer with its loss, float32, two threads", "", *_linear(measured)]
-    lines += ["", "## One operation of NumPy on a block in the cache, one thread, ns per entry"]
-    lines += ["", *_parts(measured)]
+    lines += ["", "## What softmax is made of, one thread, ns per entry", ""]
+    lines += ["Operations on a block in the cache; then arrays of 4096 × 1000.", ""]
+    lines += [*_parts(measured)]
     return "\n".join(lines) + "\n"
 
 

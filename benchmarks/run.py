@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import accuracy, linear, parts, report
+from benchmarks import accuracy, linear, report
 
 ROOT = Path(__file__).resolve().parent.parent
 MEASURED = ROOT / "companion" / "measured.json"
@@ -43,15 +43,24 @@ def environment(threads, memory):
     )
 
 
-def times(threads, memory):
-    """All times of one setting, by a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.measure", str(threads), memory]
+def records(module, threads, memory, *arguments):
+    """What a module measures in one setting, in a process of its own."""
     run = subprocess.run(
-        command, cwd=ROOT, env=environment(threads, memory), stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", f"benchmarks.{module}", *arguments],
+        cwd=ROOT,
+        env=environment(threads, memory),
+        stdout=subprocess.PIPE,
+        text=True,
     )
     if run.returncode:
-        raise SystemExit(f"benchmarks.measure failed with {threads} threads.")
-    return [json.loads(line) | {"memory": memory} for line in run.stdout.splitlines()]
+        raise SystemExit(f"benchmarks.{module} failed with {threads} threads.")
+    return [json.loads(line) for line in run.stdout.splitlines()]
+
+
+def times(threads, memory):
+    """All times of one setting."""
+    found = records("measure", threads, memory, str(threads))
+    return [record | {"memory": memory} for record in found]
 
 
 def first_line(path, key):
@@ -95,7 +104,7 @@ def main():
     print("a linear layer with its loss", flush=True)
     measured["linear"] = linear.measure_all()
     print("operations in the cache, errors", flush=True)
-    measured["parts"] = [r for dtype in report.DTYPES for r in parts.measure(dtype)]
+    measured["parts"] = records("parts", 1, "kept")
     measured["errors"] = accuracy.all_errors()
     MEASURED.write_text(report.compact(measured))
     (ROOT / "benchmarks" / "results.md").write_text(report.tables(measured))

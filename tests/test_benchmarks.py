@@ -136,10 +136,14 @@ def test_the_report_compares_with_all_aims():
     assert text.count("compiled / copy") == 8
 
 
-def test_parts_are_timed():
-    records = parts.measure("float32")
-    assert {"max", "subtract", "exp", "sum", "divide"} <= {r["operation"] for r in records}
-    assert all(0 < r["seconds"] < 1e-6 for r in records)
+def test_parts_are_timed_beside_what_they_explain():
+    found = parts.measure("float32", whole=(256, 1000), rounds=3)
+    times = {r["operation"]: r["seconds"] for r in found}
+    assert {"max", "subtract", "exp", "sum", "divide"} <= set(times)
+    assert set(parts.EXPLAINED) <= set(times)
+    assert all(0 < seconds < 1e-6 for seconds in times.values())
+    assert times["exp"] > times["copy"]
+    assert times["softmax plainly"] > times["exp"]
 
 
 def test_the_machine_is_named_in_words():
