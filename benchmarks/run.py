@@ -59,7 +59,7 @@ def records(module, threads, memory, *arguments):
 
 def times(threads, memory):
     """All times of one setting."""
-    found = records("measure", threads, memory, str(threads))
+    found = records("measure", threads, memory, str(threads), memory)
     return [record | {"memory": memory} for record in found]
 
 
