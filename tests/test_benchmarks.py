@@ -150,3 +150,20 @@ def test_the_machine_is_named_in_words():
     words = report.in_words(run.machine())
     assert "cores" in words
     assert "numpy" in words
+
+
+def test_a_setting_reaches_its_process(monkeypatch):
+    seen = {}
+
+    def stand_in(command, env, **options):
+        seen.update(command=command, env=env)
+        return run.subprocess.CompletedProcess(command, 0, stdout='{"name": "x"}\n')
+
+    monkeypatch.setattr(run.subprocess, "run", stand_in)
+    assert run.times(2, "kept") == [{"name": "x", "memory": "kept"}]
+    assert seen["command"][-3:] == ["benchmarks.measure", "2", "kept"]
+    assert seen["env"]["OMP_NUM_THREADS"] == "2"
+    assert seen["env"]["MALLOC_MMAP_MAX_"] == "0"
+    run.times(1, "default")
+    assert seen["env"]["OMP_NUM_THREADS"] == "1"
+    assert "MALLOC_MMAP_MAX_" not in seen["env"]
