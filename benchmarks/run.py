@@ -5,6 +5,7 @@ Writes `companion/measured.json`, from which the chapter *One pass* takes its nu
 """
 
 import importlib.metadata
+import importlib.util
 import json
 import os
 import platform
@@ -16,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import accuracy, linear, report
+from companion.measured import load
 
 ROOT = Path(__file__).resolve().parent.parent
 MEASURED = ROOT / "companion" / "measured.json"
@@ -81,7 +83,8 @@ def machine():
         if path.exists():
             caches.append(f"L{index} {path.read_text().strip()}")
     simd = np.show_config(mode="dicts")["SIMD Extensions"]["found"]
-    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+    installed = [name for name in PACKAGES if importlib.util.find_spec(name)]
+    versions = {name: importlib.metadata.version(name) for name in installed}
     return {
         "date": date.today().isoformat(),
         "cpu": cpu,
@@ -107,6 +110,7 @@ def main():
     measured["parts"] = records("parts", 1, "kept")
     measured["errors"] = accuracy.all_errors()
     MEASURED.write_text(report.compact(measured))
+    measured = load()  # as it is stored, rounded
     (ROOT / "benchmarks" / "results.md").write_text(report.tables(measured))
     report.figure(measured, ROOT / "benchmarks" / "results.png")
     print(report.tables(measured))

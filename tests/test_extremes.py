@@ -48,7 +48,8 @@ def test_floats_keep_their_dtype(f, dtype):
 def test_integers_and_bools_become_float64(f, dtype):
     x = np.array([[1, 0, 1], [0, 1, 1]])
     assert f(x.astype(dtype)).dtype == np.float64
-    np.testing.assert_array_equal(f(x.astype(dtype)), f(x.astype(float)))
+    # A fast version leaves integers to the core, whose last digits may differ from its own.
+    np.testing.assert_allclose(f(x.astype(dtype)), f(x.astype(float)), rtol=1e-14, atol=0)
 
 
 @every_function
