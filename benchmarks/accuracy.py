@@ -63,7 +63,7 @@ def errors(R, dtype, rows=200, names=NAMES):
 
 def all_errors(rows=200):
     """`errors` of each range and dtype. The compiled kernels are made to take small arrays."""
-    from companion import compiled, fast
+    from companion.one_pass import compiled, fast
 
     before, fast.SMALL, compiled.SMALL = (fast.SMALL, compiled.SMALL), 0, 0
     try:

@@ -77,25 +77,25 @@ def _ours_with_out(module, x, labels):
 
 
 def fast(x, labels):
-    from companion import fast
+    from companion.one_pass import fast
 
     return _ours(fast, x, labels)
 
 
 def fast_with_out(x, labels):
-    from companion import fast
+    from companion.one_pass import fast
 
     return _ours_with_out(fast, x, labels)
 
 
 def compiled(x, labels):
-    from companion import compiled
+    from companion.one_pass import compiled
 
     return _ours(compiled, x, labels)
 
 
 def compiled_with_out(x, labels):
-    from companion import compiled
+    from companion.one_pass import compiled
 
     return _ours_with_out(compiled, x, labels)
 
@@ -197,10 +197,10 @@ CONTENDERS = {
     "copy": copy,
     "NumPy, plainly": numpy_plainly,
     "companion": core,
-    "companion.fast": fast,
-    "companion.fast, out=": fast_with_out,
-    "companion.compiled": compiled,
-    "companion.compiled, out=": compiled_with_out,
+    "one_pass.fast": fast,
+    "one_pass.fast, out=": fast_with_out,
+    "one_pass.compiled": compiled,
+    "one_pass.compiled, out=": compiled_with_out,
     "SciPy": scipy,
     "PyTorch": pytorch,
     "TensorFlow": tensorflow_eager,

@@ -16,8 +16,8 @@ from benchmarks.contenders import numpy_plainly
 SIZES = {"small hidden layer": (1024, 64, 50257), "large hidden layer": (1024, 768, 50257)}
 CHUNKED = "PyTorch, by chunks of rows"  # PyTorch 2.13 has it: few rows at a time
 WAYS = (
-    "companion.linear",
-    "companion.fast, all logits",
+    "one_pass.linear",
+    "one_pass.fast, all logits",
     "NumPy, plainly",
     "PyTorch",
     CHUNKED,
@@ -33,8 +33,8 @@ def draw(N, D, V):
 
 def call_of(way, hidden, weight, labels):
     """Loss, and gradients for the hidden layer and the weights, of the sum of the losses."""
-    if way == "companion.linear":
-        from companion.linear import linear_cross_entropy
+    if way == "one_pass.linear":
+        from companion.one_pass.linear import linear_cross_entropy
 
         return lambda: linear_cross_entropy(hidden, weight, labels)
     if not way.startswith("PyTorch"):
@@ -76,7 +76,7 @@ def losses_and_slopes(way, logits, labels):
     """Of logits that are all there: over them, or by the textbook's formula."""
     if way == "NumPy, plainly":
         return numpy_plainly(logits, labels)["loss and gradient"]()
-    from companion.fast import softmax_cross_entropy_with_labels_and_grad
+    from companion.one_pass.fast import softmax_cross_entropy_with_labels_and_grad
 
     return softmax_cross_entropy_with_labels_and_grad(logits, labels, out=logits)
 

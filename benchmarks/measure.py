@@ -108,7 +108,7 @@ def set_threads(count):
     import numba
     import torch
 
-    from companion import fast
+    from companion.one_pass import fast
 
     fast.threads = count
     numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))

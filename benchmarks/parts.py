@@ -18,14 +18,14 @@ ROUNDS = 25
 EXPLAINED = {  # contender and task, for the whole array
     "copy of all": ("copy", TASKS[0]),
     "softmax plainly": ("NumPy, plainly", TASKS[0]),
-    "softmax in blocks": ("companion.fast, out=", TASKS[0]),
-    "loss and gradient in blocks": ("companion.fast, out=", TASKS[-1]),
+    "softmax in blocks": ("one_pass.fast, out=", TASKS[0]),
+    "loss and gradient in blocks": ("one_pass.fast, out=", TASKS[-1]),
     "loss and gradient by PyTorch": ("PyTorch", TASKS[-1]),
 }
 
 
 def operations(x):
-    """Each as `companion.fast` calls it: in place, on a block."""
+    """Each as `one_pass.fast` calls it: in place, on a block."""
     out, column = np.empty_like(x), x.max(axis=-1, keepdims=True)
     return {
         "max": lambda: x.max(axis=-1, keepdims=True),

@@ -131,7 +131,7 @@ def figure(measured, path):
     matplotlib.use("agg")
     import matplotlib.pyplot as plt
 
-    from companion.plotting import BLUE, GREY, ORANGE, book_style
+    from companion.book.plotting import BLUE, GREY, ORANGE, book_style
 
     book_style()
     fig, axes = plt.subplots(2, 2, figsize=(9, 7.5), sharey=True)
@@ -180,8 +180,8 @@ def _large_targets(find):
     for memory, shape, dtype, threads in product(MEMORY, AIM_SHAPES, DTYPES, (1, 2)):
         setting = (shape, dtype, threads, memory)
         where = f"{shape[0]} × {shape[1]}, {dtype}, {threads} thread(s), memory {memory}"
-        fast = find("companion.fast, out=", gradient, *setting)
-        compiled = find("companion.compiled, out=", gradient, *setting)
+        fast = find("one_pass.fast, out=", gradient, *setting)
+        compiled = find("one_pass.compiled, out=", gradient, *setting)
         torch = find("PyTorch", gradient, *setting)
         best = min(find(name, gradient, *setting) for name in rivals)
         yield f"loss and gradient, PyTorch / fast, {where}", torch / fast, 2, True
@@ -199,7 +199,7 @@ def _small_targets(find):
     for shape, dtype, task in product(((1, 10), (128, 10)), DTYPES, TASKS):
         setting = (task, shape, dtype, 1)
         where = f"{task}, {shape[0]} × {shape[1]}, {dtype}"
-        ours = find("companion.fast" if task == TASKS[-1] else "companion", *setting)
+        ours = find("one_pass.fast" if task == TASKS[-1] else "companion", *setting)
         yield (
             f"ours / NumPy, plainly, {where}",
             ours / find("NumPy, plainly", *setting),

@@ -1,6 +1,6 @@
 """`make bench`: every measurement, side by side on this machine, into a table and a figure.
 
-Writes `companion/measured.json`, from which the chapter *One pass* takes its numbers, and
+Writes `companion/book/measured.json`, from which the chapter *One pass* takes its numbers, and
 `benchmarks/results.md` and `benchmarks/results.png`.
 """
 
@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import accuracy, linear, report
-from companion.measured import load
+from companion.book.measured import load
 
 ROOT = Path(__file__).resolve().parent.parent
 MEASURED = ROOT / "companion" / "measured.json"

@@ -1,8 +1,14 @@
 """Softmax and cross-entropy in NumPy: the package that every chapter of the book imports.
 
-These are the public names of the core. The rest is imported by module:
-`companion.naive`, `companion.regression`, `companion.datasets`, `companion.plotting`,
-`companion.show`, `companion.exercises`.
+These are the public names of the core, which needs NumPy alone. The rest is imported by module:
+
+- `companion.naive`: the formulas as they stand on paper; they overflow on purpose
+- `companion.regression`, `companion.datasets`: the model and the digits that chapters train on
+- `companion.one_pass`: the core for large inputs, in blocks, compiled, streamed, distributed
+- `companion.equivalents`: the losses of PyTorch, TensorFlow and Keras, specified in NumPy
+- `companion.frameworks`: code that runs inside PyTorch and Keras, and the table of equivalents
+- `companion.exercises`: the exercises of each chapter, and the checker
+- `companion.book`: what chapters use to show figures, sources and measured times
 """
 
 from companion.derivatives import (

@@ -6,8 +6,9 @@ is a mean over N examples, divide by N.
 
 import numpy as np
 
-from companion.functions import as_floating, log_sum_parts, softmax
-from companion.losses import as_targets, label_index, residuals
+from companion._core import as_floating, as_targets, label_index, log_sum_parts
+from companion.functions import softmax
+from companion.losses import residuals
 
 
 def softmax_jacobian(logits):

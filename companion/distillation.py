@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from companion._core import as_floating, rounded
 from companion.derivatives import softmax_cross_entropy_with_labels_grad
-from companion.functions import as_floating, log_softmax, rounded, softmax
+from companion.functions import log_softmax, softmax
 from companion.losses import softmax_cross_entropy_with_labels
 
 

@@ -7,7 +7,7 @@ tell how wrong it was.
 
 import numpy as np
 
-from companion.functions import as_floating
+from companion._core import as_floating
 
 
 def entropy(p):

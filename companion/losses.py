@@ -7,14 +7,8 @@ a temperature: write `logits / T`. Results have the dtype of the logits.
 
 import numpy as np
 
-from companion.functions import (
-    as_floating,
-    as_labels,
-    log_softmax,
-    log_sum_parts,
-    rounded,
-    softmax,
-)
+from companion._core import as_floating, as_targets, label_index, log_sum_parts, rounded
+from companion.functions import log_softmax, softmax
 
 
 def softmax_cross_entropy(logits, targets):
@@ -173,77 +167,3 @@ def residuals(logits, targets):
     # Where the target is 1, expm1(log p) is p - 1 without the rounding of p to 1.
     sure = np.expm1(log_softmax(logits))
     return np.where(targets == 1, sure, softmax(logits) - targets)
-
-
-def as_targets(targets, logits):
-    """`targets` in the precision of the logits, or the error that NumPy would not raise.
-
-    Parameters
-    ----------
-    targets : array_like, shape (..., K)
-        Distributions over the classes.
-    logits : ndarray, shape (..., K)
-        Logits in working precision.
-
-    Returns
-    -------
-    ndarray, shape (..., K)
-
-    Raises
-    ------
-    TypeError
-        If an argument does not hold real numbers.
-    ValueError
-        If the shapes differ, or are those of a single number without an axis.
-
-    Examples
-    --------
-    >>> as_targets([1, 0], np.zeros((3, 2)))
-    Traceback (most recent call last):
-    ...
-    ValueError: targets must have the shape of the logits, (3, 2); got (2,). \
-For integer labels use softmax_cross_entropy_with_labels.
-    """
-    targets, _ = as_floating(targets)
-    if targets.shape != logits.shape:
-        raise ValueError(
-            f"targets must have the shape of the logits, {logits.shape}; got {targets.shape}. "
-            "For integer labels use softmax_cross_entropy_with_labels."
-        )
-    return targets
-
-
-def label_index(labels, logits):
-    """Checked labels with an axis of length 1 at the end, as take_along_axis wants them.
-
-    Parameters
-    ----------
-    labels : array_like of int, shape (...)
-        Class indices.
-    logits : ndarray, shape (..., K)
-        Logits in working precision.
-
-    Returns
-    -------
-    ndarray of int, shape (..., 1)
-
-    Raises
-    ------
-    TypeError
-        If labels are not integers.
-    ValueError
-        If the shape does not fit or a label leaves 0..K-1.
-
-    Examples
-    --------
-    >>> label_index([1, 0], np.zeros((2, 3)))
-    array([[1],
-           [0]])
-    """
-    labels = as_labels(labels, logits.shape[-1])
-    if labels.shape != logits.shape[:-1]:
-        raise ValueError(
-            f"labels must have the shape of the logits without classes, {logits.shape[:-1]}; "
-            f"got {labels.shape}. For one-hot or soft targets use softmax_cross_entropy."
-        )
-    return labels[..., np.newaxis].astype(np.intp, copy=False)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from torch import distributed as dist
 
-from companion.distributed import softmax_cross_entropy_with_labels_and_grad
+from companion.one_pass.distributed import softmax_cross_entropy_with_labels_and_grad
 
 
 def bounds(num_classes, rank, world_size):

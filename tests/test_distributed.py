@@ -11,7 +11,7 @@ import pytest
 from shard import bounds
 
 import companion
-from companion.distributed import softmax_cross_entropy_with_labels_and_grad
+from companion.one_pass.distributed import softmax_cross_entropy_with_labels_and_grad
 
 inf = np.inf
 SCRIPT = Path(__file__).resolve().parent / "shard.py"

@@ -616,7 +616,7 @@ def test_squared_error_of_a_sure_and_right_answer_keeps_its_digits():
 
 def test_the_working_precision():
     # float32 is computed in float32: half the memory, and no second rounding
-    from companion.functions import as_floating
+    from companion._core import as_floating
 
     for dtype in (np.float16, ml_dtypes.bfloat16, np.float32, ">f4"):
         assert as_floating(np.zeros(1, dtype))[0].dtype == np.float32

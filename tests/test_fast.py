@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import companion
-from companion import compiled, fast
+from companion.one_pass import compiled, fast
 
 ROOT = Path(__file__).resolve().parent.parent
 CONTRACT = ["values", "extremes", "errors", "properties", "gradients", "references"]
@@ -132,10 +132,10 @@ def test_a_nan_of_either_sign_spoils_its_row_alone(version, dtype):
 
 
 def test_without_numba_the_error_says_what_to_install():
-    script = "import sys; sys.modules['numba'] = None; import companion.compiled"
+    script = "import sys; sys.modules['numba'] = None; import companion.one_pass.compiled"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert "ImportError: companion.compiled needs Numba: pip install" in run.stderr
-    assert "companion.fast has the same functions" in run.stderr
+    assert "ImportError: companion.one_pass.compiled needs Numba: pip install" in run.stderr
+    assert "companion.one_pass.fast has the same functions" in run.stderr
 
 
 @every_shape
@@ -254,7 +254,7 @@ def test_a_workers_exception_reaches_the_caller(monkeypatch):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing to fork on this system")
 def test_a_forked_process_starts_its_own_threads():
     script = (
-        "import os, numpy as np; from companion import fast; fast.threads = 3\n"
+        "import os, numpy as np; from companion.one_pass import fast; fast.threads = 3\n"
         "x = np.zeros((300, 1000)); fast.softmax(x); child = os.fork()\n"
         "y = fast.softmax(x)\n"
         "if child: assert os.waitpid(child, 0)[1] == 0"

@@ -10,20 +10,37 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 COMPANION = ROOT / "companion"
 HEAVY = ("torch", "tensorflow", "keras", "numba", "matplotlib", "sklearn", "scipy", "IPython")
-CORE = (
-    "functions",
-    "naive",
-    "information",
-    "losses",
-    "derivatives",
-    "distillation",
-    "regression",
-    "streaming",
-    "fast",
-    "linear",
-    "rows",
-)
-CHAPTER_TOOLS = ("companion.plotting", "companion.show", "companion.exercises")
+# Who lives in which room, without `__init__`. A new module says here, by its room, what it may
+# import: the core NumPy and itself, `one_pass` the core too, `book` and `exercises` all of it.
+ROOMS = {
+    "": "_core functions naive information losses derivatives distillation regression datasets",
+    "one_pass": "_rows fast compiled streaming linear distributed",
+    "book": "plotting show measured",
+    "equivalents": "axes pytorch tensorflow keras",
+    "frameworks": "pytorch keras table",
+    "exercises": "exercise native result running derivation numerical_stability derivatives "
+    "mse_vs_cross_entropy framework_equivalents distillation one_pass",
+}
+STANDARD = {"dataclasses", "typing", "contextvars", "os", "concurrent.futures", "functools"}
+# What a module may load beyond NumPy and the standard library.
+OUTSIDE = {
+    "companion.datasets": {"sklearn"},
+    "companion.book.plotting": {"matplotlib"},
+    "companion.one_pass.compiled": {"numba"},
+    "companion.one_pass.distributed": {"torch"},
+}
+
+
+def names(room):
+    prefix = f"companion.{room}." if room else "companion."
+    return [prefix + stem for stem in ROOMS[room].split()]
+
+
+def path_of(module):
+    return ROOT / f"{module.replace('.', '/')}.py"
+
+
+CORE = names("")
 
 
 def loaded_by(statement):
@@ -36,7 +53,8 @@ def loaded_by(statement):
 
 
 @pytest.mark.parametrize(
-    "module", ["companion", "companion.naive", "companion.regression", "companion.datasets"]
+    "module",
+    ["companion", *CORE, *(m for m in names("one_pass") if m not in OUTSIDE)],
 )
 def test_the_core_loads_no_framework(module):
     assert loaded_by(f"import {module}") == []
@@ -52,7 +70,7 @@ def test_this_test_would_see_one():
 
 
 def imports(source):
-    """All that a module may load: also `companion.show` for `from companion import show`."""
+    """All that a module may load: also `companion.book.show` for `from companion import show`."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -68,7 +86,7 @@ def imports(source):
         ("import numpy as np, torch.nn", ["numpy", "torch.nn"]),
         ("def f():\n    from scipy import special", ["scipy"]),
         ("from companion import show", ["companion", "companion.show"]),
-        ("from companion.show import show_source", ["companion.show"]),
+        ("from companion.book.show import show_source", ["companion.book.show"]),
         ("from . import show", ["."]),
         ("from ..companion import show", [".."]),
     ],
@@ -78,27 +96,40 @@ def test_no_import_hides_from_this_test(source, names):
     assert set(names) <= set(found)
 
 
-@pytest.mark.parametrize("module", CORE)
-def test_core_modules_import_numpy_and_the_core_only(module):
-    allowed = {
-        "numpy",
-        "companion",
-        "dataclasses",
-        "typing",
-        "contextvars",
-        "os",
-        "concurrent.futures",
-        "functools",
-        *(f"companion.{name}" for name in CORE),
+@pytest.mark.parametrize("module", [*CORE, *names("one_pass")])
+def test_the_core_and_one_pass_import_numpy_and_each_other(module):
+    ours = {"companion", *CORE}
+    if module not in CORE:
+        ours |= {"companion.one_pass", *names("one_pass")}
+    for name in imports(path_of(module).read_text()):
+        package = name.split(".")[0]
+        if package == "companion":
+            assert name in ours or name.rpartition(".")[0] in ours, name  # a module, or in one
+        elif package in HEAVY:
+            assert package in OUTSIDE.get(module, ()), name
+
+
+@pytest.mark.parametrize("module", [m for m in CORE if m not in OUTSIDE])
+def test_the_core_uses_little_of_the_standard_library(module):
+    outside = {n for n in imports(path_of(module).read_text()) if not n.startswith("companion")}
+    assert outside <= {"numpy", *STANDARD}
+
+
+def test_no_room_imports_one_that_stands_above_it():
+    """Arrows point one way: core, one_pass, equivalents, frameworks, book, exercises."""
+    may = {
+        "": (),
+        "one_pass": (),
+        "equivalents": (),
+        "frameworks": ("equivalents",),
+        "book": (),
+        "exercises": ("book", "equivalents", "frameworks", "one_pass"),
     }
-    assert set(imports((COMPANION / f"{module}.py").read_text())) <= allowed
-
-
-def test_nothing_imports_what_is_for_chapters():
-    # Not even each other; the exercises alone show source. Nothing at all imports them.
-    for path in (*COMPANION.glob("*.py"), *COMPANION.glob("equivalents/*.py")):
-        found = set(imports(path.read_text()))
-        assert not [name for name in found if name.startswith(CHAPTER_TOOLS)], path.name
+    for room, allowed in may.items():
+        for module in names(room):
+            rooms = {name.split(".")[1] for name in imports(path_of(module).read_text())
+                     if name.startswith("companion.")}  # fmt: skip
+            assert rooms & set(ROOMS) <= {room, *allowed}, module
 
 
 def test_no_import_is_relative():
@@ -107,32 +138,15 @@ def test_no_import_is_relative():
         assert not [name for name in imports(path.read_text()) if name.startswith(".")], path
 
 
-def test_every_module_is_of_the_core_or_named_here():
-    # A new module says by its name here what it may import.
-    others = {"__init__", "compiled", "datasets", "distributed", "measured", "plotting", "show"}
-    assert {path.stem for path in COMPANION.glob("*.py")} == set(CORE) | others
-    folders = {path.parent.name for path in COMPANION.glob("*/*.py")}
-    assert folders == {"equivalents", "exercises", "frameworks"}
+def test_every_module_has_its_room():
+    for room in ROOMS:
+        stems = {path.stem for path in (COMPANION / room).glob("*.py")}
+        assert stems == {"__init__", *ROOMS[room].split()}, room
+    assert {path.parent.name for path in COMPANION.glob("*/*.py")} == set(ROOMS) - {""}
 
 
-@pytest.mark.parametrize("framework", ["pytorch", "tensorflow", "keras", "axes"])
-def test_specifications_import_numpy_and_the_core_only(framework):
-    allowed = {"numpy", "math", "companion", "companion.functions"}
-    siblings = {
-        "companion.equivalents",
-        *(f"companion.equivalents.{f}" for f in ("axes", "tensorflow")),
-    }
-    path = COMPANION / "equivalents" / f"{framework}.py"
-    assert set(imports(path.read_text())) <= allowed | siblings
-    assert loaded_by(f"import companion.equivalents.{framework}") == []
-
-
-def test_only_what_draws_loads_matplotlib_and_only_what_needs_data_loads_sklearn():
-    may = {"matplotlib": {"plotting"}, "sklearn": {"datasets"}, "numba": {"compiled"}}
-    may["torch"] = {"distributed"}
-    # `exercises` may compare answers with others, `frameworks` is there to import them.
-    for path in (*COMPANION.glob("*.py"), *COMPANION.glob("equivalents/*.py")):
-        for name in imports(path.read_text()):
-            package = name.split(".")[0]
-            if package in HEAVY and package != "IPython":
-                assert path.stem in may.get(package, ()), (path.name, name)
+@pytest.mark.parametrize("module", names("equivalents"))
+def test_specifications_import_numpy_and_the_core_only(module):
+    outside = {n for n in imports(path_of(module).read_text()) if not n.startswith("companion")}
+    assert outside <= {"numpy", "math"}
+    assert loaded_by(f"import {module}") == []

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import companion
-from companion.linear import linear_cross_entropy
+from companion.one_pass.linear import linear_cross_entropy
 
 
 def draw(N, D, V, dtype=np.float64, scale=1.0):

@@ -12,13 +12,14 @@ from numpydoc.validate import validate
 from test_errors import OF_ARRAY
 
 import companion
-from companion.show import source_of
+from companion.book.show import source_of
 
 MODULES = [
     importlib.import_module(f"companion.{name}")
     for name in (
-        "functions naive information losses derivatives distillation regression datasets "
-        "plotting show streaming fast linear rows compiled distributed measured"
+        "_core functions naive information losses derivatives distillation regression datasets "
+        "book.plotting book.show book.measured one_pass.streaming one_pass.fast one_pass.linear "
+        "one_pass._rows one_pass.compiled one_pass.distributed"
     ).split()
 ]
 LONGEST_BODY = 16

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import companion
-from companion import streaming
-from companion.streaming import EMPTY, State, merge, state_of, value_of
+from companion.one_pass import streaming
+from companion.one_pass.streaming import EMPTY, State, merge, state_of, value_of
 
 inf, nan = np.inf, np.nan
 CLOSE = {"rtol": 2**11 * np.finfo(float).eps, "atol": 0}
@@ -94,10 +94,10 @@ def test_a_wrong_merge_is_found(name):
 def test_chunks_give_what_the_whole_gives(chunks):
     whole = np.concatenate(chunks)
     np.testing.assert_allclose(
-        streaming.logsumexp(chunks), companion.logsumexp(whole), rtol=1e-14, atol=1e-13
+        streaming.logsumexp_of_chunks(chunks), companion.logsumexp(whole), rtol=1e-14, atol=1e-13
     )
     with np.errstate(invalid="ignore"):
-        probs = np.concatenate(list(streaming.softmax(chunks)))
+        probs = np.concatenate(list(streaming.softmax_of_chunks(chunks)))
         np.testing.assert_allclose(probs, companion.softmax(whole), rtol=1e-12, atol=1e-300)
 
 
@@ -107,71 +107,71 @@ def test_cross_entropy_over_chunks(chunks, data):
     label = data.draw(st.integers(0, len(whole) - 1))
     with np.errstate(invalid="ignore"):
         wanted = companion.softmax_cross_entropy_with_labels(whole, label)
-    got = streaming.softmax_cross_entropy_with_labels(chunks, label)
+    got = streaming.softmax_cross_entropy_with_labels_of_chunks(chunks, label)
     np.testing.assert_allclose(got, wanted, **CLOSE)
 
 
 def test_a_tiny_rest_survives_every_merge():
     for chunks in ([[0.0, -40.0]], [[0.0], [-40.0]], [[-40.0], [], [0.0]]):
-        assert streaming.logsumexp(chunks) == pytest.approx(np.exp(-40.0), rel=1e-15)
+        assert streaming.logsumexp_of_chunks(chunks) == pytest.approx(np.exp(-40.0), rel=1e-15)
         (where,) = [i for i, z in enumerate(np.concatenate(chunks)) if z == 0]
-        loss = streaming.softmax_cross_entropy_with_labels(chunks, where)
+        loss = streaming.softmax_cross_entropy_with_labels_of_chunks(chunks, where)
         assert loss == pytest.approx(np.exp(-40.0), rel=1e-15)
 
 
 def test_a_million_classes_one_pass_is_as_accurate_as_two():
     x = 50 * np.random.default_rng(0).normal(size=10**6)
     chunks = x.reshape(1000, 1000)
-    np.testing.assert_allclose(streaming.logsumexp(chunks), companion.logsumexp(x), rtol=1e-15)
+    np.testing.assert_allclose(streaming.logsumexp_of_chunks(chunks), companion.logsumexp(x), rtol=1e-15)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, ml_dtypes.bfloat16])
 def test_dtypes_are_kept(dtype):
     chunks = np.arange(12).reshape(2, 3, 2).astype(dtype)
     labels = [0, 3, 1]
-    assert streaming.logsumexp(chunks).dtype == dtype
-    assert streaming.softmax_cross_entropy_with_labels(chunks, labels).dtype == dtype
-    assert {probs.dtype for probs in streaming.softmax(chunks)} == {np.dtype(dtype)}
-    assert streaming.logsumexp([[1, 2], [3]]).dtype == np.float64
+    assert streaming.logsumexp_of_chunks(chunks).dtype == dtype
+    assert streaming.softmax_cross_entropy_with_labels_of_chunks(chunks, labels).dtype == dtype
+    assert {probs.dtype for probs in streaming.softmax_of_chunks(chunks)} == {np.dtype(dtype)}
+    assert streaming.logsumexp_of_chunks([[1, 2], [3]]).dtype == np.float64
 
 
 def test_gaps_past_the_largest_float_are_silent():
     chunks = [[1e308], [-1e308]]
-    assert streaming.logsumexp(chunks) == 1e308
-    assert streaming.softmax_cross_entropy_with_labels(chunks, 1) == inf
-    assert [p.tolist() for p in streaming.softmax(chunks)] == [[1], [0]]
+    assert streaming.logsumexp_of_chunks(chunks) == 1e308
+    assert streaming.softmax_cross_entropy_with_labels_of_chunks(chunks, 1) == inf
+    assert [p.tolist() for p in streaming.softmax_of_chunks(chunks)] == [[1], [0]]
 
 
 BAD = {
-    "no chunk": (lambda: streaming.logsumexp([]), ValueError, "at least one chunk is needed"),
+    "no chunk": (lambda: streaming.logsumexp_of_chunks([]), ValueError, "at least one chunk is needed"),
     "a number": (
-        lambda: streaming.logsumexp([1.0]),
+        lambda: streaming.logsumexp_of_chunks([1.0]),
         ValueError,
         "an axis of classes is needed",
     ),
-    "text": (lambda: streaming.logsumexp([["a"]]), TypeError, "must be real numbers"),
+    "text": (lambda: streaming.logsumexp_of_chunks([["a"]]), TypeError, "must be real numbers"),
     "an iterator": (
-        lambda: streaming.softmax(iter([[1.0]])),
+        lambda: streaming.softmax_of_chunks(iter([[1.0]])),
         TypeError,
         "chunks must be a sequence that can be read twice",
     ),
     "label past the end": (
-        lambda: streaming.softmax_cross_entropy_with_labels([[1.0], [2.0]], 2),
+        lambda: streaming.softmax_cross_entropy_with_labels_of_chunks([[1.0], [2.0]], 2),
         ValueError,
         r"labels must lie in 0..1 for 2 classes; got 2 at position \(\)",
     ),
     "negative label": (
-        lambda: streaming.softmax_cross_entropy_with_labels([[1.0], [2.0]], -1),
+        lambda: streaming.softmax_cross_entropy_with_labels_of_chunks([[1.0], [2.0]], -1),
         ValueError,
         "labels must lie in 0..1",
     ),
     "float label": (
-        lambda: streaming.softmax_cross_entropy_with_labels([[1.0], [2.0]], 1.0),
+        lambda: streaming.softmax_cross_entropy_with_labels_of_chunks([[1.0], [2.0]], 1.0),
         TypeError,
         "labels must be integers",
     ),
     "labels of another shape": (
-        lambda: streaming.softmax_cross_entropy_with_labels([[[1.0], [2.0]]], [0]),
+        lambda: streaming.softmax_cross_entropy_with_labels_of_chunks([[[1.0], [2.0]]], [0]),
         ValueError,
         r"labels must have the shape of the logits without classes, \(2,\); got \(1,\)",
     ),

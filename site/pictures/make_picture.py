@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from companion import log_softmax, softmax
-from companion.plotting import BLUE, GREY, ORANGE, bars, book_style
+from companion.book.plotting import BLUE, GREY, ORANGE, bars, book_style
 
 HERE = Path(__file__).parent
 LOGITS = np.array([2.0, 1.0, -0.5, 0.3])

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from companion.functions import as_floating, as_labels, log_sum_parts, rounded
+from companion._core import as_floating, as_labels, log_sum_parts, rounded
 
 
 class State(NamedTuple):
@@ -180,7 +180,7 @@ def gradient_of(logits, state, own, index):
     return logits
 
 
-def logsumexp(chunks):
+def logsumexp_of_chunks(chunks):
     """`companion.logsumexp` over chunks of classes that are seen once, one at a time.
 
     Parameters
@@ -202,14 +202,14 @@ def logsumexp(chunks):
 
     Examples
     --------
-    >>> logsumexp([[0.0, 1.0], [1000.0], [999.0, 2.0]])
+    >>> logsumexp_of_chunks([[0.0, 1.0], [1000.0], [999.0, 2.0]])
     np.float64(1000.3132616875182)
     """
     state, dtype = _read(chunks)
     return rounded(value_of(state), dtype)[()]
 
 
-def softmax(chunks):
+def softmax_of_chunks(chunks):
     """`companion.softmax` of chunks, one at a time: a pass to sum, a pass to divide.
 
     Parameters
@@ -231,7 +231,7 @@ def softmax(chunks):
 
     Examples
     --------
-    >>> [probs.round(4) for probs in softmax([[1.0, 2.0], [3.0]])]
+    >>> [probs.round(4) for probs in softmax_of_chunks([[1.0, 2.0], [3.0]])]
     [array([0.09  , 0.2447]), array([0.6652])]
     """
     if iter(chunks) is chunks:
@@ -239,10 +239,10 @@ def softmax(chunks):
             "chunks must be a sequence that can be read twice; got an iterator. "
             "Pass a list, or an object whose __iter__ starts anew."
         )
-    return _softmax(chunks)
+    return _probs_of(chunks)
 
 
-def softmax_cross_entropy_with_labels(chunks, labels):
+def softmax_cross_entropy_with_labels_of_chunks(chunks, labels):
     """`companion.softmax_cross_entropy_with_labels` over chunks of classes, seen once.
 
     Parameters
@@ -266,7 +266,7 @@ def softmax_cross_entropy_with_labels(chunks, labels):
 
     Examples
     --------
-    >>> softmax_cross_entropy_with_labels([[40.0], [0.0]], 0)
+    >>> softmax_cross_entropy_with_labels_of_chunks([[40.0], [0.0]], 0)
     np.float64(4.248354255291589e-18)
     """
     labels = np.asarray(labels)
@@ -310,7 +310,7 @@ def _read(chunks, look=lambda chunk: None):
     return state, np.result_type(*dtypes)
 
 
-def _softmax(chunks):
+def _probs_of(chunks):
     state, dtype = _read(chunks)
     for chunk in chunks:
         x, _ = as_floating(chunk)

@@ -17,9 +17,10 @@ from functools import cache
 import numpy as np
 
 from companion import functions
+from companion._core import label_index, peak_index
 from companion.derivatives import softmax_cross_entropy_with_labels_grad
-from companion.losses import label_index, softmax_cross_entropy_with_labels
-from companion.rows import as_out, as_rows, into, is_large
+from companion.losses import softmax_cross_entropy_with_labels
+from companion.one_pass._rows import as_out, as_rows, into, is_large
 
 BLOCK = 2**19  # bytes of one block: with its result it stays in the second-level cache
 SMALL = 2**15  # entries below which a block is all there is
@@ -231,17 +232,17 @@ def _loss_and_grad(block, index, gradient):
 
 
 def _largest(block):
-    return block[functions.peak_index(block)][:, np.newaxis]  # max takes twice as long
+    return block[peak_index(block)][:, np.newaxis]  # max takes twice as long
 
 
 def _others(block, largest, gaps, exps):
     """Row sums of the exponentials but the largest; gaps and exponentials into two arrays.
 
-    They may be one array. As in `functions.log_sum_parts`, in place.
+    They may be one array. As in `_core.log_sum_parts`, in place.
     """
     with np.errstate(over="ignore"):
         np.subtract(block, largest, out=gaps)
-    peak = functions.peak_index(block)
+    peak = peak_index(block)
     at_peak = gaps[peak]  # 0, and nan for an infinite one
     np.exp(gaps, out=exps)
     exps[peak] = at_peak

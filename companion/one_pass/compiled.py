@@ -1,6 +1,6 @@
 """The core compiled by Numba: each row in one trip to memory, rows shared by all cores.
 
-For those who have Numba (the extra `fast`). Names and contract are those of `companion.fast`.
+For those who have Numba (the extra `fast`). Names and contract are those of `companion.one_pass.fast`.
 What that leaves to the core is left to it here, and so are rows without a finite maximum.
 Results are within a few ulps of the core's. The first call with a dtype compiles, which takes
 seconds. `numba.set_num_threads` sets how many cores share the rows.
@@ -12,16 +12,17 @@ import threading
 import numpy as np
 
 from companion import functions
+from companion._core import label_index
 from companion.derivatives import softmax_cross_entropy_with_labels_grad
-from companion.losses import label_index, softmax_cross_entropy_with_labels
-from companion.rows import as_out, as_rows, into, is_large
+from companion.losses import softmax_cross_entropy_with_labels
+from companion.one_pass._rows import as_out, as_rows, into, is_large
 
 try:
     import numba
 except ImportError as error:
     raise ImportError(
-        "companion.compiled needs Numba: pip install numba. "
-        "companion.fast has the same functions in NumPy alone."
+        "companion.one_pass.compiled needs Numba: pip install numba. "
+        "companion.one_pass.fast has the same functions in NumPy alone."
     ) from error
 
 SMALL = 2**13  # entries below which starting the threads costs more than it brings

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import distributed as dist
 
-from companion.functions import as_floating, rounded
-from companion.streaming import State, gradient_of, loss_of, state_of
+from companion._core import as_floating, rounded
+from companion.one_pass.streaming import State, gradient_of, loss_of, state_of
 
 TIMEOUT = 60.0  # seconds to wait for the other processes
 
@@ -97,7 +97,7 @@ def _checked(labels, x):
     if not dist.is_initialized():
         raise RuntimeError(
             "a process group must be there; call torch.distributed.init_process_group first. "
-            "In one process companion.fast has the same function."
+            "In one process companion.one_pass.fast has the same function."
         )
     return labels
 

@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from companion.functions import as_floating
-from companion.losses import label_index
-from companion.streaming import gradient_of, loss_of, merge, state_of
+from companion._core import as_floating, label_index
+from companion.one_pass.streaming import gradient_of, loss_of, merge, state_of
 
 CHUNK = 2**21  # bytes of the logits that exist at one time
 
