@@ -32,7 +32,7 @@ def draw(shape, dtype, seed=0):
 
 @pytest.fixture(
     params=[(fast, 1), (fast, 3), (compiled, 1), (compiled, 2)],
-    ids=lambda pair: f"{pair[0].__name__.removeprefix('companion.')}-{pair[1]}",
+    ids=lambda pair: f"{pair[0].__name__.removeprefix('companion.one_pass.')}-{pair[1]}",
 )
 def version(request, monkeypatch):
     """The module under test, with one thread and with several."""

@@ -70,7 +70,7 @@ def test_this_test_would_see_one():
 
 
 def imports(source):
-    """All that a module may load: also `companion.book.show` for `from companion import show`."""
+    """All that a module may load: for `from companion import x` also `companion.x`."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -17,9 +17,9 @@ from companion.book.show import source_of
 MODULES = [
     importlib.import_module(f"companion.{name}")
     for name in (
-        "_core functions naive information losses derivatives distillation regression datasets "
-        "book.plotting book.show book.measured one_pass.streaming one_pass.fast one_pass.linear "
-        "one_pass._rows one_pass.compiled one_pass.distributed"
+        "_core functions naive information losses derivatives distillation regression "
+        "datasets book.plotting book.show book.measured one_pass.streaming one_pass.fast "
+        "one_pass.linear one_pass._rows one_pass.compiled one_pass.distributed"
     ).split()
 ]
 LONGEST_BODY = 16

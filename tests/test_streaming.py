@@ -94,7 +94,10 @@ def test_a_wrong_merge_is_found(name):
 def test_chunks_give_what_the_whole_gives(chunks):
     whole = np.concatenate(chunks)
     np.testing.assert_allclose(
-        streaming.logsumexp_of_chunks(chunks), companion.logsumexp(whole), rtol=1e-14, atol=1e-13
+        streaming.logsumexp_of_chunks(chunks),
+        companion.logsumexp(whole),
+        rtol=1e-14,
+        atol=1e-13,
     )
     with np.errstate(invalid="ignore"):
         probs = np.concatenate(list(streaming.softmax_of_chunks(chunks)))
@@ -122,7 +125,9 @@ def test_a_tiny_rest_survives_every_merge():
 def test_a_million_classes_one_pass_is_as_accurate_as_two():
     x = 50 * np.random.default_rng(0).normal(size=10**6)
     chunks = x.reshape(1000, 1000)
-    np.testing.assert_allclose(streaming.logsumexp_of_chunks(chunks), companion.logsumexp(x), rtol=1e-15)
+    np.testing.assert_allclose(
+        streaming.logsumexp_of_chunks(chunks), companion.logsumexp(x), rtol=1e-15
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, ml_dtypes.bfloat16])
@@ -143,7 +148,11 @@ def test_gaps_past_the_largest_float_are_silent():
 
 
 BAD = {
-    "no chunk": (lambda: streaming.logsumexp_of_chunks([]), ValueError, "at least one chunk is needed"),
+    "no chunk": (
+        lambda: streaming.logsumexp_of_chunks([]),
+        ValueError,
+        "at least one chunk is needed",
+    ),
     "a number": (
         lambda: streaming.logsumexp_of_chunks([1.0]),
         ValueError,

@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from companion.book.show import Source
 from companion.exercises.result import Result, State
 from companion.exercises.running import call, run
-from companion.book.show import Source
 
 LIBRARIES = ("companion", "scipy", "torch", "tensorflow", "keras", "jax", "sklearn")
 MOST_FOLLOWED = 1000  # functions and other things, in the search for a library call

@@ -1,6 +1,6 @@
 """The core compiled by Numba: each row in one trip to memory, rows shared by all cores.
 
-For those who have Numba (the extra `fast`). Names and contract are those of `companion.one_pass.fast`.
+For those who have Numba (the extra `fast`). Names and contract are those of `fast`, beside it.
 What that leaves to the core is left to it here, and so are rows without a finite maximum.
 Results are within a few ulps of the core's. The first call with a dtype compiles, which takes
 seconds. `numba.set_num_threads` sets how many cores share the rows.
