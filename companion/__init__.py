@@ -13,7 +13,9 @@ These are the public names of the core, which needs NumPy alone. The rest is imp
 
 from companion.derivatives import (
     numerical_gradient,
+    sigmoid_cross_entropy_grad,
     softmax_cross_entropy_grad,
+    softmax_cross_entropy_with_labels_and_grad,
     softmax_cross_entropy_with_labels_grad,
     softmax_jacobian,
     softmax_jvp,
@@ -23,8 +25,10 @@ from companion.distillation import distillation_loss, distillation_loss_grad
 from companion.functions import log_softmax, logsumexp, one_hot, softmax
 from companion.information import cross_entropy, entropy, kl_divergence
 from companion.losses import (
+    sigmoid_cross_entropy,
     softmax_cross_entropy,
     softmax_cross_entropy_with_labels,
+    softmax_kl_divergence,
     softmax_squared_error,
 )
 
@@ -38,13 +42,17 @@ __all__ = [
     "logsumexp",
     "numerical_gradient",
     "one_hot",
+    "sigmoid_cross_entropy",
+    "sigmoid_cross_entropy_grad",
     "softmax",
     "softmax_cross_entropy",
     "softmax_cross_entropy_grad",
     "softmax_cross_entropy_with_labels",
+    "softmax_cross_entropy_with_labels_and_grad",
     "softmax_cross_entropy_with_labels_grad",
     "softmax_jacobian",
     "softmax_jvp",
+    "softmax_kl_divergence",
     "softmax_squared_error",
     "softmax_squared_error_grad",
 ]

@@ -4,7 +4,13 @@ Private: what is written here may change with any version. The contract that it 
 of the public functions.
 """
 
+import math
+import operator
+
 import numpy as np
+
+# A sum of at most so many terms has one level: NumPy halves longer ones.
+BLOCK = 128
 
 
 def as_floating(x):
@@ -13,7 +19,7 @@ def as_floating(x):
     Parameters
     ----------
     x : array_like
-        Numbers or bools.
+        Numbers or bools, with an axis of classes.
 
     Returns
     -------
@@ -25,7 +31,7 @@ def as_floating(x):
     Raises
     ------
     TypeError
-        If `x` does not hold real numbers.
+        If `x` does not hold real numbers, or has a mask.
     ValueError
         If `x` is a single number, without an axis of classes.
 
@@ -35,19 +41,125 @@ def as_floating(x):
     >>> work.dtype, dtype
     (dtype('float32'), dtype('float16'))
     """
-    x = np.asarray(x)
-    if x.ndim == 0:  # NumPy would reduce it over an axis that it does not have
+    work, dtype = as_real(x)
+    if work.ndim == 0:  # NumPy would reduce it over an axis that it does not have
         raise ValueError(
             "an axis of classes is needed, shape (..., K); got one number, shape ()."
         )
-    if x.dtype.kind in "biu":
+    return work, dtype
+
+
+def as_real(x):
+    """As `as_floating`, for functions that need no axis of classes.
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers or bools, of any shape.
+
+    Returns
+    -------
+    work : ndarray
+        `x` as float32 or wider, in native byte order. May share memory with `x`.
+    dtype : numpy.dtype
+        float64 for integers and bools, else the dtype of `x`.
+
+    Raises
+    ------
+    TypeError
+        If `x` does not hold real numbers, or has a mask.
+
+    Examples
+    --------
+    >>> as_real(True)
+    (array(1.), dtype('float64'))
+    """
+    if isinstance(x, np.ma.MaskedArray):  # the mask would be dropped without a word
+        raise TypeError(
+            "arrays must have no mask; got a masked array. For logits use x.filled(-np.inf)."
+        )
+    given = type(x).__name__
+    x = np.asarray(x)
+    # Floats and integers of other packages, bfloat16 and int4, are of kind V. They know what
+    # they can become.
+    if x.dtype.kind in "biu" or (x.dtype.kind == "V" and np.can_cast(x.dtype, np.int8)):
         x = x.astype(np.float64)
-    # bfloat16 and other extension floats are of kind V; they know how to become float32.
-    is_float = x.dtype.kind == "f" or np.can_cast(x.dtype, np.float32)
-    if not is_float:
-        raise TypeError(f"logits and probabilities must be real numbers; got dtype {x.dtype}.")
+    if x.dtype.kind != "f" and not np.can_cast(x.dtype, np.float32):
+        what = given if x.ndim == 0 else f"dtype {x.dtype}"
+        raise TypeError(f"logits and probabilities must be real numbers; got {what}.")
     dtype = x.dtype.newbyteorder("=")
     return x.astype(np.promote_types(dtype, np.float32), copy=False), dtype
+
+
+def as_pair(first, second, names):
+    """Two arrays of one shape in one precision, before anything is computed from them.
+
+    Parameters
+    ----------
+    first, second : array_like, shape (..., K)
+        Logits or probabilities.
+    names : tuple of str
+        What the caller calls them.
+
+    Returns
+    -------
+    first, second : ndarray, shape (..., K)
+        Both float32, or both wider.
+    dtypes : tuple of numpy.dtype
+        What the results shall have, by the first and by the second.
+
+    Raises
+    ------
+    TypeError
+        If an argument does not hold real numbers.
+    ValueError
+        If the shapes differ, or are those of a single number without an axis.
+
+    Examples
+    --------
+    >>> as_pair([1.0], [1.0, 2.0], ("p", "q"))
+    Traceback (most recent call last):
+    ...
+    ValueError: q must have the shape of p, (1,); got (2,).
+    """
+    (first, dtype), (second, other) = as_floating(first), as_floating(second)
+    if first.shape != second.shape:
+        raise ValueError(
+            f"{names[1]} must have the shape of {names[0]}, {first.shape}; got {second.shape}."
+        )
+    common = np.promote_types(first.dtype, second.dtype)
+    return first.astype(common, copy=False), second.astype(common, copy=False), (dtype, other)
+
+
+def as_axis(axis):
+    """`axis` as an int, or the error in words.
+
+    Parameters
+    ----------
+    axis : int
+        Where the classes are.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    TypeError
+        If it is anything else, such as None or a tuple.
+
+    Examples
+    --------
+    >>> as_axis(np.int64(-1))
+    -1
+    """
+    try:
+        return operator.index(axis)
+    except TypeError:
+        raise TypeError(
+            f"axis must be one integer, the axis of the classes; got {axis!r}. "
+            "Bring the classes onto one axis by reshape."
+        ) from None
 
 
 def rounded(values, dtype):
@@ -63,14 +175,16 @@ def rounded(values, dtype):
     Returns
     -------
     ndarray, shape of `values`
+        A number, not an array without axes.
 
     Examples
     --------
     >>> rounded(np.float32([-1, -120000]), np.float16)
     array([ -1., -inf], dtype=float16)
     """
-    with np.errstate(over="ignore"):  # as in float64, where such a gap is -inf silently, too
-        return values.astype(dtype, copy=False)
+    # As in float64, where such a gap is -inf silently, too; and below the smallest it is 0.
+    with np.errstate(over="ignore", under="ignore"):
+        return values.astype(dtype, copy=False)[()]
 
 
 def as_labels(labels, num_classes):
@@ -195,30 +309,59 @@ For integer labels use softmax_cross_entropy_with_labels.
     return targets
 
 
-def peak_index(x, axis=-1):
-    """Where the largest entry of each row stands, as an index into `x`.
+def sum_over(x, axis=-1):
+    """Sums over the classes, with the same last digit wherever their axis is.
 
     Parameters
     ----------
-    x : ndarray, shape (..., K)
-        Logits, K >= 1.
+    x : ndarray of float, shape (..., K), C-contiguous
+        Terms.
     axis : int
         Where the classes are.
 
     Returns
     -------
-    tuple of ndarray
+    ndarray, shape (..., 1)
+
+    Notes
+    -----
+    NumPy adds by halves along the last axis, so that few roundings meet, and one after the
+    other along any other axis: a million float32 terms then lose three digits. Here a short
+    axis is added slice by slice in the order of the last axis, and a long one made the last.
 
     Examples
     --------
-    >>> x = np.array([[1.0, 5.0], [7.0, 2.0]])
-    >>> x[peak_index(x)]
-    array([5., 7.])
+    >>> rows = np.full((2, 10**6), 0.1, np.float32)
+    >>> columns = np.ascontiguousarray(rows.T)
+    >>> columns.sum(axis=0)
+    array([100958.34, 100958.34], dtype=float32)
+    >>> sum_over(columns, axis=0)
+    array([[100000.01, 100000.01]], dtype=float32)
+    >>> (sum_over(columns, axis=0) == sum_over(rows).T).all()
+    np.True_
     """
-    peak = x.argmax(axis=axis)
-    index = list(np.indices(peak.shape, sparse=True))  # take_along_axis takes twice as long
-    index.insert(axis % x.ndim, peak)
-    return tuple(index)
+    if axis in (-1, x.ndim - 1):
+        return x.sum(axis=-1, keepdims=True)
+    if x.shape[axis] <= BLOCK:
+        total = _sum_of_slices(np.moveaxis(x, axis, 0))
+    else:
+        total = np.ascontiguousarray(np.moveaxis(x, axis, -1)).sum(axis=-1)
+    return np.expand_dims(total, axis)
+
+
+def _sum_of_slices(x):
+    """Sum over the first axis, in the order in which NumPy adds a row: eight lanes."""
+    if len(x) < 8:
+        return sum(x[1:], start=x[0].copy()) if len(x) else np.zeros(x.shape[1:], x.dtype)
+    lanes, whole = x[:8].copy(), len(x) - len(x) % 8
+    for start in range(8, whole, 8):
+        lanes += x[start : start + 8]
+    while len(lanes) > 1:
+        lanes = lanes[0::2] + lanes[1::2]
+    total = lanes[0]
+    for rest in x[whole:]:
+        total += rest
+    return total
 
 
 def log_sum_parts(x, axis=-1):
@@ -253,11 +396,136 @@ def log_sum_parts(x, axis=-1):
     >>> largest, gaps, log_rest
     (array([140.]), array([  0., -40.]), array([4.24835426e-18]))
     """
+    largest, gaps, rest = sum_parts(x, axis)
+    with np.errstate(under="ignore"):
+        return largest, gaps, np.log1p(rest)
+
+
+def sum_parts(x, axis=-1):
+    """As `log_sum_parts`, before the logarithm is taken.
+
+    Parameters
+    ----------
+    x : ndarray of float, shape (..., K)
+        Logits, already in working precision.
+    axis : int
+        Where the classes are.
+
+    Returns
+    -------
+    largest : ndarray, shape (..., 1)
+        max(x), and -inf if there are no classes.
+    gaps : ndarray, shape (..., K)
+        x - largest, at most 0.
+    rest : ndarray, shape (..., 1)
+        Sum of exp(gaps) over all classes but the largest. nan where the largest is infinite.
+
+    Examples
+    --------
+    >>> largest, gaps, rest = sum_parts(np.array([3.0, 3.0, 3.0]))
+    >>> rest
+    array([2.])
+    """
     largest = x.max(axis=axis, keepdims=True, initial=-np.inf)
-    with np.errstate(over="ignore"):  # a gap past the largest float: exp(-inf) = 0 is right
-        gaps = x - largest
-    exps = np.exp(gaps)
-    if x.shape[axis]:  # no classes, no maximum to take out
-        peak = peak_index(x, axis)
-        exps[peak] = gaps[peak]  # 0, and nan if the peak is infinite: both are wanted here
-    return largest, gaps, np.log1p(exps.sum(axis=axis, keepdims=True))
+    # A gap past the largest float is -inf, and its exponential 0: both are right.
+    with np.errstate(over="ignore", under="ignore"):
+        gaps = np.subtract(x, largest, order="C")  # one order of memory, one order of sums
+        exps = np.exp(gaps)
+        peaks = gaps == 0
+        np.copyto(exps, 0, where=peaks)
+        rest = sum_over(exps, axis)
+    if np.count_nonzero(peaks) != np.count_nonzero(np.isfinite(largest)):  # ties
+        # All but one of them count in the rest; a row without a finite maximum has no peak.
+        rest += np.maximum(peaks.sum(axis=axis, keepdims=True) - 1, 0)
+    return largest, gaps, rest
+
+
+def excess(r):
+    """exp(-r) - 1 + r for r in -1..1, with all its digits: what each term of a KL is made of.
+
+    Parameters
+    ----------
+    r : ndarray of float, any shape
+        Log-ratios; what lies outside -1..1 counts as the nearer end.
+
+    Returns
+    -------
+    ndarray, shape of `r`
+        At least 0, and 0 only at 0 (or where the square underflows).
+
+    Examples
+    --------
+    The exact value at 1e-9 is 5e-19, less a third of a billionth of it.
+
+    >>> r = np.float64(1e-9)
+    >>> print(excess(r), np.expm1(-r) + r)
+    4.999999998333333e-19 5.000000746056408e-19
+    """
+    r = np.clip(r, -1, 1)
+    series = np.zeros_like(r)
+    one = r.dtype.type(1)
+    for k in range(22, 1, -1):  # 1 / 22! is below an ulp of 1/2, also in long double
+        series = one / math.factorial(k) - r * series
+    return r * r * series
+
+
+def compared(logits, target_logits):
+    """What two rows of logits say of each other, without a difference of nearly equal sums.
+
+    With t = softmax(target_logits) and d = logits - target_logits, less the mean of d under t::
+
+        sum(t * exp(d)) = 1 + S,  S = sum(t * (exp(d) - 1 - d)),  KL(t, p) = log(1 + S)
+
+    Each term of S is at least 0, and keeps its digits however near the two are.
+
+    Parameters
+    ----------
+    logits, target_logits : ndarray of float, shape (..., K)
+        In one working precision.
+
+    Returns
+    -------
+    divergence : ndarray, shape (..., 1)
+        KL(t, p) in nats, p = softmax(logits). inf where p rules out what t does not.
+    difference : ndarray, shape (..., K)
+        p - t.
+
+    Examples
+    --------
+    >>> divergence, difference = compared(np.array([1e-9, 0.0]), np.array([0.0, 0.0]))
+    >>> divergence, difference
+    (array([1.25e-19]), array([ 2.5e-10, -2.5e-10]))
+    """
+    _, own_gaps, own_rest = log_sum_parts(logits)
+    largest, gaps, log_rest = log_sum_parts(target_logits)
+    with np.errstate(over="ignore", under="ignore"):
+        t, ruled_out = np.exp(gaps - log_rest), np.isneginf(target_logits)
+        d = logits - np.where(ruled_out, 0, target_logits)
+        lost = np.isneginf(d) & ~ruled_out
+        d, mean = _centred(np.where(ruled_out | lost, 0, d), t)
+        # log(t exp(d)), also where t is 0 and d would be infinite.
+        log_moved = np.where(ruled_out, (logits - largest) - mean, gaps + d) - log_rest
+        near = (np.abs(d) < 1) & ~ruled_out
+        divergence = _log_of_moved(t, d, near, log_moved)
+        divergence = np.where(lost.any(axis=-1, keepdims=True), np.inf, divergence)
+        step = d - divergence  # log(p / t)
+        close = t * np.expm1(np.minimum(step, 1))
+        plain = np.exp(own_gaps - own_rest) - t
+        return divergence, np.where(near & (np.abs(step) < 1), close, plain)
+
+
+def _centred(d, t):
+    """d less its mean under t, and that mean."""
+    mean = sum_over(t * d)
+    d = d - mean
+    return d - sum_over(t * d), mean  # again, for what was rounded away: all there is at t = 1
+
+
+def _log_of_moved(t, d, near, log_moved):
+    """log(1 + S) of `compared`; where S overflows, the logarithm of the whole sum."""
+    terms = np.where(near, t * excess(-d), np.exp(log_moved) - t * (1 + d))
+    total = sum_over(terms)
+    if not np.isinf(total).any():
+        return np.log1p(total)
+    largest, _, log_rest = log_sum_parts(log_moved)
+    return np.where(np.isinf(total), largest + log_rest, np.log1p(total))

@@ -6,9 +6,16 @@ is a mean over N examples, divide by N.
 
 import numpy as np
 
-from companion._core import as_floating, as_targets, label_index, log_sum_parts
-from companion.functions import softmax
-from companion.losses import residuals
+from companion._core import (
+    as_floating,
+    as_pair,
+    as_targets,
+    label_index,
+    log_sum_parts,
+    rounded,
+)
+from companion.functions import log_softmax, softmax
+from companion.losses import as_odds, residuals
 
 
 def softmax_jacobian(logits):
@@ -18,8 +25,8 @@ def softmax_jacobian(logits):
 
         J[i, j] = d p_i / d z_j = p_i * (1 if i == j else 0) - p_i * p_j
 
-    It is built from its columns J e_j, which keeps the digits of 1 - p_i when p_i is
-    nearly 1. It is the Hessian of log-sum-exp.
+    On the diagonal 1 - p_i is -expm1(log p_i), which keeps its digits when p_i is nearly 1.
+    It is the Hessian of log-sum-exp.
 
     Parameters
     ----------
@@ -29,8 +36,8 @@ def softmax_jacobian(logits):
     Returns
     -------
     ndarray, shape (..., K, K)
-        Symmetric, rows and columns sum to 0. Takes K times the memory of the logits: see
-        `softmax_jvp` for products without the matrix.
+        Symmetric; rows and columns sum to 0 but for rounding. Takes K times the memory of the
+        logits: see `softmax_jvp` for products without the matrix.
 
     Raises
     ------
@@ -50,11 +57,12 @@ def softmax_jacobian(logits):
            [-0.25,  0.25]])
     """
     logits, dtype = as_floating(logits)
-    num_classes = logits.shape[-1]
-    columns = (*logits.shape[:-1], num_classes, num_classes)
-    each_logits = np.broadcast_to(logits[..., np.newaxis, :], columns)
-    each_unit = np.broadcast_to(np.eye(num_classes, dtype=logits.dtype), columns)
-    return softmax_jvp(each_logits, each_unit).astype(dtype, copy=False)
+    p = softmax(logits)
+    with np.errstate(under="ignore"):
+        jacobian = -p[..., :, np.newaxis] * p[..., np.newaxis, :]
+        diagonal = np.arange(logits.shape[-1])
+        jacobian[..., diagonal, diagonal] = -p * np.expm1(log_softmax(logits))
+    return rounded(jacobian, dtype)
 
 
 def softmax_jvp(logits, tangents):
@@ -87,26 +95,19 @@ def softmax_jvp(logits, tangents):
 
     Notes
     -----
-    J does not see a constant added to v. So v is first made 0 at the largest logit, where
-    p may round to 1 and p * v would swallow the other terms.
+    J does not see a constant added to v, so the mean of v is subtracted, twice: the second time
+    is what the first has rounded away, and all there is where p rounds to 1.
 
     Examples
     --------
     >>> softmax_jvp([0, 0], [1, 0])
     array([ 0.25, -0.25])
     """
-    logits, dtype = as_floating(logits)
-    tangents, _ = as_floating(tangents)
-    if tangents.shape != logits.shape:
-        raise ValueError(
-            f"tangents must have the shape of the logits, {logits.shape}; got {tangents.shape}."
-        )
-    if logits.size == 0:
-        return np.zeros(logits.shape, dtype)
-    peak = logits.argmax(axis=-1)[..., np.newaxis]
-    v = tangents - np.take_along_axis(tangents, peak, axis=-1)
+    logits, tangents, dtypes = as_pair(logits, tangents, ("logits", "tangents"))
     p = softmax(logits)
-    return (p * (v - (p * v).sum(axis=-1, keepdims=True))).astype(dtype, copy=False)
+    with np.errstate(under="ignore"):
+        v = tangents - (p * tangents).sum(axis=-1, keepdims=True)
+        return rounded(p * (v - (p * v).sum(axis=-1, keepdims=True)), dtypes[0])
 
 
 def softmax_cross_entropy_grad(logits, targets):
@@ -127,7 +128,8 @@ def softmax_cross_entropy_grad(logits, targets):
     Returns
     -------
     ndarray, shape (..., K)
-        One gradient per example, summing to 0 over the classes.
+        One gradient per example, summing to 0 over the classes but for rounding. Where p is
+        nearly 1 the digits of p - 1 are kept, for every kind of targets.
 
     Raises
     ------
@@ -143,8 +145,12 @@ def softmax_cross_entropy_grad(logits, targets):
     """
     logits, dtype = as_floating(logits)
     targets = as_targets(targets, logits)
-    total = targets.sum(axis=-1, keepdims=True)
-    return (softmax(logits) * total - targets).astype(dtype, copy=False)
+    p, less_one = softmax(logits), np.expm1(log_softmax(logits))
+    sure = p > 0.5  # at most one class; there p * total - target would lose digits
+    with np.errstate(under="ignore"):
+        total = targets.sum(axis=-1, keepdims=True)
+        others = np.where(sure, 0, targets).sum(axis=-1, keepdims=True)
+        return rounded(np.where(sure, others + total * less_one, p * total - targets), dtype)
 
 
 def softmax_cross_entropy_with_labels_grad(logits, labels):
@@ -180,13 +186,47 @@ def softmax_cross_entropy_with_labels_grad(logits, labels):
     array([[-5.00000000e-01,  5.00000000e-01],
            [-4.24835426e-18,  4.24835426e-18]])
     """
+    return softmax_cross_entropy_with_labels_and_grad(logits, labels)[1]
+
+
+def softmax_cross_entropy_with_labels_and_grad(logits, labels):
+    """`softmax_cross_entropy_with_labels` and its gradient, in one call.
+
+    Parameters
+    ----------
+    logits : array_like, shape (..., K)
+        Unnormalised log-probabilities.
+    labels : array_like of int, shape (...)
+        True class of each example, in 0..K-1.
+
+    Returns
+    -------
+    loss : ndarray, shape (...)
+        In nats, one per example.
+    gradient : ndarray, shape (..., K)
+        With respect to the logits, one per example.
+
+    Raises
+    ------
+    TypeError
+        If labels are not integers.
+    ValueError
+        If labels have the wrong shape or leave 0..K-1.
+
+    Examples
+    --------
+    >>> loss, gradient = softmax_cross_entropy_with_labels_and_grad([[40.0, 0.0]], [0])
+    >>> loss, gradient
+    (array([4.24835426e-18]), array([[-4.24835426e-18,  4.24835426e-18]]))
+    """
     logits, dtype = as_floating(logits)
     index = label_index(labels, logits)
     _, gaps, log_rest = log_sum_parts(logits)
+    loss = log_rest - np.take_along_axis(gaps, index, axis=-1)
     gradient = softmax(logits)
-    log_prob = np.take_along_axis(gaps, index, axis=-1) - log_rest
-    np.put_along_axis(gradient, index, np.expm1(log_prob), axis=-1)
-    return gradient.astype(dtype, copy=False)
+    with np.errstate(under="ignore"):
+        np.put_along_axis(gradient, index, np.expm1(-loss), axis=-1)
+    return rounded(loss[..., 0], dtype), rounded(gradient, dtype)
 
 
 def softmax_squared_error_grad(logits, targets):
@@ -219,7 +259,42 @@ def softmax_squared_error_grad(logits, targets):
     """
     logits, dtype = as_floating(logits)
     targets = as_targets(targets, logits)
-    return softmax_jvp(logits, 2 * residuals(logits, targets)).astype(dtype, copy=False)
+    return rounded(softmax_jvp(logits, 2 * residuals(logits, targets)), dtype)
+
+
+def sigmoid_cross_entropy_grad(logits, targets):
+    """Gradient of `sigmoid_cross_entropy` with respect to the logits: sigmoid - targets.
+
+    Parameters
+    ----------
+    logits : array_like, any shape
+        Unnormalised log-odds of yes.
+    targets : array_like, shape of the logits
+        Probabilities of yes.
+
+    Returns
+    -------
+    ndarray, shape of the logits
+        One slope per logit. Where the sigmoid is nearly 1 the digits of sigmoid - 1 are kept.
+
+    Raises
+    ------
+    TypeError
+        If an argument does not hold real numbers.
+    ValueError
+        If the shapes differ.
+
+    Examples
+    --------
+    >>> sigmoid_cross_entropy_grad([0, 40, -40], [1, 1, 0])
+    array([-5.00000000e-01, -4.24835426e-18,  4.24835426e-18])
+    """
+    logits, targets, dtype = as_odds(logits, targets)
+    with np.errstate(under="ignore"):
+        e = np.exp(-np.abs(logits))
+        unlikely = e / (1 + e)  # the smaller of sigmoid and 1 - sigmoid
+    slope = np.where(logits > 0, (1 - targets) - unlikely, unlikely - targets)
+    return rounded(slope, dtype)
 
 
 def numerical_gradient(f, x, step=6e-6):

@@ -4,25 +4,36 @@ What lives here: maps from logits to numbers and distributions. Losses are in
 `losses`, slopes in `derivatives`.
 
 Conventions. Classes lie on the last axis unless `axis` says otherwise. Integers and
-bools become float64; every float type keeps its dtype. 16-bit types are computed in
-float32 and rounded once at the end, because their own sums overflow at 65504 classes.
+bools become float64, which holds integers up to 2**53; every float type keeps its dtype.
+16-bit types are computed in float32 and rounded once at the end: their own sums end at
+65504 (float16) or stand still at 256 (bfloat16). Results have the same digits wherever the
+axis of the classes is, and however the array lies in memory.
 `logsumexp` is exact at infinite entries. A row with a +inf, or with nothing but -inf,
 has no softmax: it becomes nan, and other rows do not notice.
 """
 
 import numpy as np
 
-from companion._core import as_floating, as_labels, log_sum_parts, rounded
+from companion._core import (
+    as_axis,
+    as_floating,
+    as_labels,
+    log_sum_parts,
+    rounded,
+    sum_over,
+)
 
 
 def logsumexp(x, axis=-1, keepdims=False):
-    """log(sum(exp(x))), the smooth maximum, without overflow and with all its digits.
+    """log(sum(exp(x))), the smooth maximum, without overflow, and with its digits near 0.
 
     ::
 
         logsumexp(x) = m + log1p(sum of exp(x_i - m) over all i but the largest),  m = max(x)
 
-    It lies between max(x) and max(x) + log K. Its gradient is softmax(x).
+    It lies between max(x) and max(x) + log K. Its gradient is softmax(x). What is right to
+    the last digits is each of the two parts: where they cancel, as for two logits of -log 2,
+    whose logsumexp is 0, the digits of their sum are lost.
 
     Parameters
     ----------
@@ -41,7 +52,7 @@ def logsumexp(x, axis=-1, keepdims=False):
     Raises
     ------
     TypeError
-        If `x` does not hold real numbers.
+        If `x` does not hold real numbers, or `axis` is not one integer.
     ValueError
         If `x` is a single number without an axis.
 
@@ -57,12 +68,11 @@ def logsumexp(x, axis=-1, keepdims=False):
     >>> logsumexp([[0, 0], [0, -40], [1000, 1000]])
     array([6.93147181e-01, 4.24835426e-18, 1.00069315e+03])
     """
-    x, dtype = as_floating(x)
+    (x, dtype), axis = as_floating(x), as_axis(axis)
     with np.errstate(invalid="ignore"):  # inf - inf: replaced by the maximum below
         largest, _, log_rest = log_sum_parts(x, axis)
-    result = np.where(np.isfinite(largest), largest + log_rest, largest)
-    result = result if keepdims else result.squeeze(axis)
-    return result.astype(dtype, copy=False)[()]  # a number, not an array without axes
+        result = np.where(np.isfinite(largest), largest + log_rest, largest)
+    return rounded(result if keepdims else result.squeeze(axis), dtype)
 
 
 def softmax(x, axis=-1):
@@ -85,13 +95,14 @@ def softmax(x, axis=-1):
     Returns
     -------
     ndarray, shape (..., K)
-        Probabilities: not negative, and their sum along `axis` is 1. A row with a +inf,
-        or of nothing but -inf, becomes nan, with NumPy's "invalid value" warning.
+        Probabilities: not negative, and their sum along `axis` is 1 but for the rounding of
+        each. A row with a +inf, or of nothing but -inf, becomes nan, with NumPy's "invalid
+        value" warning.
 
     Raises
     ------
     TypeError
-        If `x` does not hold real numbers.
+        If `x` does not hold real numbers, or `axis` is not one integer.
     ValueError
         If `x` is a single number without an axis.
 
@@ -107,10 +118,12 @@ def softmax(x, axis=-1):
     array([[0.09003057, 0.24472847, 0.66524096],
            [0.09003057, 0.24472847, 0.66524096]])
     """
-    x, dtype = as_floating(x)
-    with np.errstate(over="ignore"):  # a gap past the largest float: exp(-inf) = 0 is right
-        exps = np.exp(x - x.max(axis=axis, keepdims=True, initial=-np.inf))
-    return (exps / exps.sum(axis=axis, keepdims=True)).astype(dtype, copy=False)
+    (x, dtype), axis = as_floating(x), as_axis(axis)
+    largest = x.max(axis=axis, keepdims=True, initial=-np.inf)
+    # A gap past the largest float is -inf, and its exponential 0: both are right.
+    with np.errstate(over="ignore", under="ignore"):
+        exps = np.exp(np.subtract(x, largest, order="C"))
+        return rounded(exps / sum_over(exps, axis), dtype)
 
 
 def log_softmax(x, axis=-1):
@@ -139,7 +152,7 @@ def log_softmax(x, axis=-1):
     Raises
     ------
     TypeError
-        If `x` does not hold real numbers.
+        If `x` does not hold real numbers, or `axis` is not one integer.
     ValueError
         If `x` is a single number without an axis.
 
@@ -154,7 +167,7 @@ def log_softmax(x, axis=-1):
            [-4.24835426e-18, -4.00000000e+01],
            [ 0.00000000e+00, -1.00000000e+03]])
     """
-    x, dtype = as_floating(x)
+    (x, dtype), axis = as_floating(x), as_axis(axis)
     _, gaps, log_rest = log_sum_parts(x, axis)
     return rounded(gaps - log_rest, dtype)
 

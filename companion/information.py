@@ -7,7 +7,7 @@ tell how wrong it was.
 
 import numpy as np
 
-from companion._core import as_floating
+from companion._core import as_pair, excess, rounded
 
 
 def entropy(p):
@@ -74,14 +74,22 @@ def cross_entropy(p, q):
     >>> cross_entropy([[1, 0], [0.5, 0.5]], [[1, 0], [0.25, 0.75]])
     array([0.        , 0.83698822])
     """
-    p, q, dtype = _as_pair(p, q)
-    with np.errstate(divide="ignore"):
+    p, q, dtypes = as_pair(p, q, ("p", "q"))
+    with np.errstate(divide="ignore", under="ignore"):
         surprise = -np.log(q)
-    return _mean(surprise, p).astype(dtype, copy=False)
+        surprise = np.where((p == 0) & np.isinf(surprise), 0, surprise)
+        return rounded((p * surprise).sum(axis=-1), np.promote_types(*dtypes))
 
 
 def kl_divergence(p, q):
     """What believing `q` costs beyond the entropy of `p`: sum(p * log(p / q)).
+
+    ::
+
+        KL(p, q) = sum(p * (exp(-r) - 1 + r)),  r = log(p / q)
+
+    The terms with exp(-r) and 1 sum to sum(q) - sum(p) = 0, and with them no term is
+    negative: nothing cancels, however near q is to p.
 
     Parameters
     ----------
@@ -93,7 +101,9 @@ def kl_divergence(p, q):
     Returns
     -------
     ndarray, shape (...)
-        In nats. 0 if and only if p = q; not symmetric.
+        In nats, never negative. 0 for p = q, and else positive (until the square of a
+        difference underflows); not symmetric. For arguments that do not sum to 1 it is the
+        generalised divergence, sum(p * log(p / q)) + sum(q) - sum(p).
 
     Raises
     ------
@@ -101,6 +111,10 @@ def kl_divergence(p, q):
         If an argument does not hold real numbers.
     ValueError
         If the shapes differ, or are those of a single number without an axis.
+
+    See Also
+    --------
+    softmax_kl_divergence : the same from logits, where a probability would underflow to 0.
 
     References
     ----------
@@ -112,20 +126,12 @@ def kl_divergence(p, q):
     >>> kl_divergence([[0.5, 0.5], [0.5, 0.5]], [[0.5, 0.5], [1, 0]])
     array([ 0., inf])
     """
-    p, q, dtype = _as_pair(p, q)
-    with np.errstate(divide="ignore"):
-        log_ratio = np.log(np.where(p == 0, 1, p)) - np.log(q)
-    return _mean(log_ratio, p).astype(dtype, copy=False)
-
-
-def _as_pair(p, q):
-    p, p_dtype = as_floating(p)
-    q, q_dtype = as_floating(q)
-    if p.shape != q.shape:
-        raise ValueError(f"p and q must have the same shape; got {p.shape} and {q.shape}.")
-    return p, q, np.promote_types(p_dtype, q_dtype)
-
-
-def _mean(values, p):
-    # inf * 0 would be nan; an event that never happens costs nothing.
-    return (p * np.where((p == 0) & np.isinf(values), 0, values)).sum(axis=-1)
+    p, q, dtypes = as_pair(p, q, ("p", "q"))
+    never = p == 0
+    a, b = np.where(never, 1, p), np.where(never, 1, q)
+    with np.errstate(divide="ignore", over="ignore", under="ignore"):
+        near = np.abs(a - b) < b / 2
+        log_ratio = np.where(near, np.log1p((a - b) / b), np.log(a) - np.log(b))
+        terms = np.where(near, a * excess(log_ratio), a * log_ratio + (b - a))
+        total = np.where(never, q, terms).sum(axis=-1)
+    return rounded(total, np.promote_types(*dtypes))

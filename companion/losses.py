@@ -1,13 +1,23 @@
 """Losses of a softmax classifier: logits in, one number per example out.
 
-Softmax is inside every function here, as its name says: pass logits, never
-probabilities. Nothing is averaged: write `.mean()` where you want a mean. Nothing takes
-a temperature: write `logits / T`. Results have the dtype of the logits.
+Softmax is inside every function here, as its name says: pass logits, never probabilities;
+`sigmoid_cross_entropy` has the sigmoid inside. Nothing is averaged: write `.mean()` where you
+want a mean. Nothing takes a temperature: write `logits / T`. Results have the dtype of the
+logits.
 """
 
 import numpy as np
 
-from companion._core import as_floating, as_targets, label_index, log_sum_parts, rounded
+from companion._core import (
+    as_floating,
+    as_pair,
+    as_real,
+    as_targets,
+    compared,
+    label_index,
+    log_sum_parts,
+    rounded,
+)
 from companion.functions import log_softmax, softmax
 
 
@@ -51,7 +61,8 @@ def softmax_cross_entropy(logits, targets):
     _, gaps, log_rest = log_sum_parts(logits)
     surprise = log_rest - gaps  # (..., K): -log_softmax, and 0 rather than -0
     surprise = np.where((targets == 0) & np.isposinf(surprise), 0, surprise)
-    return rounded((targets * surprise).sum(axis=-1), dtype)
+    with np.errstate(under="ignore"):
+        return rounded((targets * surprise).sum(axis=-1), dtype)
 
 
 def softmax_cross_entropy_with_labels(logits, labels):
@@ -101,11 +112,57 @@ def softmax_cross_entropy_with_labels(logits, labels):
     index = label_index(labels, logits)
     _, gaps, log_rest = log_sum_parts(logits)
     loss = log_rest - np.take_along_axis(gaps, index, axis=-1)
-    return rounded(loss[..., 0], dtype)[()]  # a number, not an array without axes
+    return rounded(loss[..., 0], dtype)
+
+
+def softmax_kl_divergence(logits, target_logits):
+    """KL divergence, in nats, from softmax(target_logits) to softmax(logits).
+
+    With t = softmax(target_logits) and d = logits - target_logits, less the mean of d under t::
+
+        loss = sum(t * log(t / softmax(logits))) = log(1 + sum(t * (exp(d) - 1 - d)))
+
+    The second form has no difference of nearly equal sums: it keeps its digits however near
+    the two are, and no probability that has underflowed makes it inf.
+
+    Parameters
+    ----------
+    logits : array_like, shape (..., K)
+        Unnormalised log-probabilities of the model.
+    target_logits : array_like, shape (..., K)
+        Those of the targets, such as a teacher's.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        One divergence per example, never negative. A class that the targets rule out by a
+        logit of -inf costs nothing; one that only the model rules out costs inf.
+
+    Raises
+    ------
+    TypeError
+        If an argument does not hold real numbers.
+    ValueError
+        If the shapes differ, or are those of a single number without an axis.
+
+    See Also
+    --------
+    kl_divergence : the same from probabilities.
+
+    Examples
+    --------
+    >>> softmax_kl_divergence([[0, -1000], [1e-9, 0]], [[0, 0], [0, 0]])
+    array([4.99306853e+02, 1.25000000e-19])
+    """
+    logits, target_logits, dtypes = as_pair(logits, target_logits, ("logits", "target_logits"))
+    divergence, _ = compared(logits, target_logits)
+    return rounded(divergence[..., 0], dtypes[0])
 
 
 def softmax_squared_error(logits, targets):
-    """Squared distance between softmax(logits) and the targets: the Brier score.
+    """Squared distance between softmax(logits) and the targets.
+
+    For one-hot targets it is the Brier score.
 
     ::
 
@@ -121,7 +178,8 @@ def softmax_squared_error(logits, targets):
     Returns
     -------
     ndarray, shape (...)
-        One loss per example, summed (not averaged) over classes; at most 2.
+        One loss per example, summed (not averaged) over classes; at most 2 for targets that
+        are distributions.
 
     Raises
     ------
@@ -142,7 +200,91 @@ def softmax_squared_error(logits, targets):
     """
     logits, dtype = as_floating(logits)
     targets = as_targets(targets, logits)
-    return (residuals(logits, targets) ** 2).sum(axis=-1).astype(dtype, copy=False)
+    with np.errstate(under="ignore"):
+        return rounded((residuals(logits, targets) ** 2).sum(axis=-1), dtype)
+
+
+def sigmoid_cross_entropy(logits, targets):
+    """Cross-entropy, in nats, of yes-or-no targets under sigmoid(logits), each by itself.
+
+    ::
+
+        loss = targets * softplus(-logits) + (1 - targets) * softplus(logits)
+        softplus(x) = log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|))
+
+    It is `softmax_cross_entropy` of the two logits (logit, 0) and targets (t, 1 - t).
+
+    Parameters
+    ----------
+    logits : array_like, any shape
+        Unnormalised log-odds of yes.
+    targets : array_like, shape of the logits
+        Probabilities of yes; 0 or 1 for sure ones. They are used as they are.
+
+    Returns
+    -------
+    ndarray, shape of the logits
+        One loss per logit, with their dtype. A sure and right answer keeps its digits: logit
+        40, target 1 cost 4.25e-18. What the target gives no weight costs 0, also at an
+        infinite logit.
+
+    Raises
+    ------
+    TypeError
+        If an argument does not hold real numbers.
+    ValueError
+        If the shapes differ.
+
+    Examples
+    --------
+    >>> sigmoid_cross_entropy([0, 40, -1000], [1, 1, 1])
+    array([6.93147181e-01, 4.24835426e-18, 1.00000000e+03])
+    """
+    logits, targets, dtype = as_odds(logits, targets)
+    with np.errstate(under="ignore"):
+        near = np.log1p(np.exp(-np.abs(logits)))  # softplus, less what is above 0
+        if_yes = near + np.maximum(-logits, 0)
+        if_no = near + np.maximum(logits, 0)
+        yes = targets * np.where(targets == 0, 0, if_yes)
+        no = (1 - targets) * np.where(targets == 1, 0, if_no)
+        return rounded(yes + no, dtype)
+
+
+def as_odds(logits, targets):
+    """Checked arguments of `sigmoid_cross_entropy` and its gradient.
+
+    Parameters
+    ----------
+    logits, targets : array_like, any shape
+        Log-odds and probabilities.
+
+    Returns
+    -------
+    logits, targets : ndarray
+        In working precision.
+    dtype : numpy.dtype
+        That of the result.
+
+    Raises
+    ------
+    TypeError
+        If an argument does not hold real numbers.
+    ValueError
+        If the shapes differ.
+
+    Examples
+    --------
+    >>> as_odds([0.0], [[1.0]])
+    Traceback (most recent call last):
+    ...
+    ValueError: targets must have the shape of the logits, (1,); got (1, 1).
+    """
+    (logits, dtype), (targets, _) = as_real(logits), as_real(targets)
+    if logits.shape != targets.shape:
+        raise ValueError(
+            f"targets must have the shape of the logits, {logits.shape}; got {targets.shape}."
+        )
+    return logits, targets, dtype
 
 
 def residuals(logits, targets):
@@ -164,6 +306,6 @@ def residuals(logits, targets):
     >>> residuals(np.array([40.0, 0.0]), np.array([1.0, 0.0]))
     array([-4.24835426e-18,  4.24835426e-18])
     """
-    # Where the target is 1, expm1(log p) is p - 1 without the rounding of p to 1.
-    sure = np.expm1(log_softmax(logits))
-    return np.where(targets == 1, sure, softmax(logits) - targets)
+    # Where p is nearly 1, expm1(log p) is p - 1 without the rounding of p to 1.
+    p, less_one = softmax(logits), np.expm1(log_softmax(logits))
+    return np.where(p > 0.5, (1 - targets) + less_one, p - targets)

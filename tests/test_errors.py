@@ -15,6 +15,7 @@ def blend(**changed):
     return c.distillation_loss(Z, Z, [0, 1], **arguments)
 
 
+TEMPERATURE = "temperature must lie between 1.2e-77 and 8.2e+76 for float64 logits; got {}."
 CASES = {
     "one number": (
         lambda: c.softmax(3.0),
@@ -87,17 +88,17 @@ CASES = {
     "distributions": (
         lambda: c.cross_entropy([0.5, 0.5], [[0.5, 0.5]]),
         ValueError,
-        "p and q must have the same shape; got (2,) and (1, 2).",
+        "q must have the shape of p, (2,); got (1, 2).",
     ),
     "divergence": (
         lambda: c.kl_divergence([1.0], [0.5, 0.5]),
         ValueError,
-        "p and q must have the same shape; got (1,) and (2,).",
+        "q must have the shape of p, (1,); got (2,).",
     ),
     "tangents": (
         lambda: c.softmax_jvp(Z, [1, 0, 0]),
         ValueError,
-        "tangents must have the shape of the logits, (2, 3); got (3,).",
+        "tangents must have the shape of logits, (2, 3); got (3,).",
     ),
     "teacher": (
         lambda: c.distillation_loss(Z, Z[:1], [0, 1], temperature=1, alpha=1),
@@ -107,12 +108,12 @@ CASES = {
     "temperature": (
         lambda: blend(temperature=0),
         ValueError,
-        "temperature must be positive and finite; got 0.",
+        TEMPERATURE.format(0),
     ),
     "temperature that is nan": (
         lambda: blend(temperature=np.nan),
         ValueError,
-        "temperature must be positive and finite; got nan.",
+        TEMPERATURE.format(np.nan),
     ),
     "alpha": (
         lambda: blend(alpha=1.5),
@@ -152,6 +153,7 @@ Z_LIKE = np.zeros((2, 3))
 TAKE_LABELS = {
     "loss": c.softmax_cross_entropy_with_labels,
     "grad": c.softmax_cross_entropy_with_labels_grad,
+    "both": c.softmax_cross_entropy_with_labels_and_grad,
     "distillation": lambda z, y: c.distillation_loss(z, z, y, temperature=1, alpha=0),
     "distillation_grad": lambda z, y: c.distillation_loss_grad(z, z, y, temperature=1, alpha=0),
 }
@@ -223,16 +225,16 @@ def test_labels_for_targets_are_refused_also_when_they_would_fit(f):
 
 @pytest.mark.parametrize("f", [c.cross_entropy, c.kl_divergence])
 def test_distributions_are_never_broadcast(f):
-    with pytest.raises(ValueError, match="p and q") as caught:
+    with pytest.raises(ValueError, match="q must have") as caught:
         f(np.full((2, 2), 0.5), [0.5, 0.5])
-    assert str(caught.value) == "p and q must have the same shape; got (2, 2) and (2,)."
+    assert str(caught.value) == "q must have the shape of p, (2, 2); got (2,)."
 
 
 @pytest.mark.parametrize("shape", [(3,), (1, 3), (2, 1), (3, 2)])
 def test_tangents_are_never_broadcast(shape):
     with pytest.raises(ValueError, match="tangents") as caught:
         c.softmax_jvp(Z_LIKE, np.zeros(shape))
-    text = f"tangents must have the shape of the logits, (2, 3); got {shape}."
+    text = f"tangents must have the shape of logits, (2, 3); got {shape}."
     assert str(caught.value) == text
 
 
@@ -246,7 +248,11 @@ OF_ARRAY = {
     "kl_divergence": lambda x: c.kl_divergence(x, x),
     "softmax_cross_entropy": lambda x: c.softmax_cross_entropy(x, x),
     "softmax_cross_entropy_with_labels": lambda x: c.softmax_cross_entropy_with_labels(x, 0),
+    "softmax_kl_divergence": lambda x: c.softmax_kl_divergence(x, x),
     "softmax_squared_error": lambda x: c.softmax_squared_error(x, x),
+    "softmax_cross_entropy_with_labels_and_grad": (
+        lambda x: c.softmax_cross_entropy_with_labels_and_grad(x, 0)
+    ),
     "softmax_jacobian": c.softmax_jacobian,
     "softmax_jvp": lambda x: c.softmax_jvp(x, x),
     "softmax_cross_entropy_grad": lambda x: c.softmax_cross_entropy_grad(x, x),
@@ -292,10 +298,12 @@ def test_one_number_has_no_axis_of_classes(f):
 @pytest.mark.parametrize(
     ("changed", "text"),
     [
-        ({"temperature": -1.0}, "temperature must be positive and finite; got -1.0."),
-        ({"temperature": 0}, "temperature must be positive and finite; got 0."),
-        ({"temperature": np.nan}, "temperature must be positive and finite; got nan."),
-        ({"temperature": np.inf}, "temperature must be positive and finite; got inf."),
+        ({"temperature": -1.0}, TEMPERATURE.format(-1.0)),
+        ({"temperature": 0}, TEMPERATURE.format(0)),
+        ({"temperature": np.nan}, TEMPERATURE.format(np.nan)),
+        ({"temperature": np.inf}, TEMPERATURE.format(np.inf)),
+        ({"temperature": 1e160}, TEMPERATURE.format(1e160)),
+        ({"temperature": 1e-310}, TEMPERATURE.format(1e-310)),
         ({"alpha": -0.5}, "alpha must lie in 0..1, the teacher's weight; got -0.5."),
         ({"alpha": 1.5}, "alpha must lie in 0..1, the teacher's weight; got 1.5."),
         ({"alpha": np.nan}, "alpha must lie in 0..1, the teacher's weight; got nan."),
@@ -310,6 +318,61 @@ def test_the_two_numbers_of_distillation(f, changed, text):
 def test_the_ends_of_alpha_are_allowed():
     for alpha in (0, 1):
         assert np.isfinite(blend(alpha=alpha)).all()
+
+
+@pytest.mark.parametrize("f", [c.softmax, c.log_softmax, c.logsumexp])
+@pytest.mark.parametrize("axis", [None, (0, 1), [0], 1.0, "last", np.array([0, 1])], ids=repr)
+def test_the_axis_is_one_integer(f, axis):
+    with pytest.raises(TypeError) as caught:
+        f(Z_LIKE, axis=axis)
+    assert str(caught.value) == (
+        f"axis must be one integer, the axis of the classes; got {axis!r}. "
+        "Bring the classes onto one axis by reshape."
+    )
+
+
+SIGMOID = [c.sigmoid_cross_entropy, c.sigmoid_cross_entropy_grad]
+
+
+@pytest.mark.parametrize("f", SIGMOID)
+@pytest.mark.parametrize("shape", [(), (3,), (1, 3), (2, 1), (2, 3, 1)])
+def test_targets_of_the_sigmoid_are_never_broadcast(f, shape):
+    with pytest.raises(ValueError, match="targets") as caught:
+        f(Z_LIKE, np.zeros(shape))
+    text = f"targets must have the shape of the logits, (2, 3); got {shape}."
+    assert str(caught.value) == text
+
+
+EVERY = {**OF_ARRAY, **{f.__name__: lambda x, f=f: f(x, x) for f in SIGMOID}}
+
+
+@pytest.mark.parametrize("f", EVERY.values(), ids=EVERY)
+@pytest.mark.parametrize(
+    ("x", "text"),
+    [
+        ("abc", "logits and probabilities must be real numbers; got str."),
+        (b"abc", "logits and probabilities must be real numbers; got bytes."),
+        ({"a": 1.0}, "logits and probabilities must be real numbers; got dict."),
+        (None, "logits and probabilities must be real numbers; got NoneType."),
+        (
+            np.ma.masked_array([1.0, 2.0], mask=[False, True]),
+            "arrays must have no mask; got a masked array. For logits use x.filled(-np.inf).",
+        ),
+    ],
+    ids=["str", "bytes", "dict", "None", "mask"],
+)
+def test_what_is_no_array_of_numbers_is_called_by_its_name(f, x, text):
+    with pytest.raises(TypeError) as caught:
+        f(x)
+    assert str(caught.value) == text
+
+
+@pytest.mark.parametrize("value", ["4", None, [4.0], np.ones(2), 1j], ids=repr)
+@pytest.mark.parametrize("name", ["temperature", "alpha"])
+def test_temperature_and_alpha_are_numbers(name, value):
+    with pytest.raises(TypeError) as caught:
+        blend(**{name: value})
+    assert str(caught.value) == f"{name} must be one number; got {value!r}."
 
 
 def test_an_axis_that_is_not_there_is_left_to_numpy():

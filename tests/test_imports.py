@@ -21,7 +21,7 @@ ROOMS = {
     "exercises": "exercise native result running derivation numerical_stability derivatives "
     "mse_vs_cross_entropy framework_equivalents distillation one_pass",
 }
-STANDARD = {"dataclasses", "typing", "contextvars", "os", "concurrent.futures", "functools"}
+STANDARD = {"dataclasses", "math", "numbers", "operator"}
 # What a module may load beyond NumPy and the standard library.
 OUTSIDE = {
     "companion.datasets": {"sklearn"},

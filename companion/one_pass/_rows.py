@@ -29,6 +29,7 @@ def is_large(x, axis, small):
         and x.size >= max(small, 1)
         and x.dtype in (np.float32, np.float64)
         and x.dtype.isnative
+        and isinstance(axis, int)
         and axis in (-1, x.ndim - 1)
     )
 

@@ -17,7 +17,7 @@ from functools import cache
 import numpy as np
 
 from companion import functions
-from companion._core import label_index, peak_index
+from companion._core import label_index
 from companion.derivatives import softmax_cross_entropy_with_labels_grad
 from companion.losses import softmax_cross_entropy_with_labels
 from companion.one_pass._rows import as_out, as_rows, into, is_large
@@ -232,21 +232,23 @@ def _loss_and_grad(block, index, gradient):
 
 
 def _largest(block):
-    return block[peak_index(block)][:, np.newaxis]  # max takes twice as long
+    return block.max(axis=-1, keepdims=True)
 
 
 def _others(block, largest, gaps, exps):
     """Row sums of the exponentials but the largest; gaps and exponentials into two arrays.
 
-    They may be one array. As in `_core.log_sum_parts`, in place.
+    They may be one array. As in `_core.sum_parts`, in place.
     """
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
         np.subtract(block, largest, out=gaps)
-    peak = peak_index(block)
-    at_peak = gaps[peak]  # 0, and nan for an infinite one
-    np.exp(gaps, out=exps)
-    exps[peak] = at_peak
-    return exps.sum(axis=-1, keepdims=True)
+        peaks = gaps == 0
+        np.exp(gaps, out=exps)
+        np.copyto(exps, 0, where=peaks)
+        rest = exps.sum(axis=-1, keepdims=True)
+    if np.count_nonzero(peaks) != np.count_nonzero(np.isfinite(largest)):  # ties
+        rest += np.maximum(peaks.sum(axis=-1, keepdims=True) - 1, 0)
+    return rest
 
 
 # What all share: blocks and threads.
