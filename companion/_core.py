@@ -353,9 +353,9 @@ def _sum_of_slices(x):
     """Sum over the first axis, in the order in which NumPy adds a row: eight lanes."""
     if len(x) < 8:
         return sum(x[1:], start=x[0].copy()) if len(x) else np.zeros(x.shape[1:], x.dtype)
-    lanes, whole = x[:8].copy(), len(x) - len(x) % 8
+    lanes, whole = x[:8], len(x) - len(x) % 8
     for start in range(8, whole, 8):
-        lanes += x[start : start + 8]
+        lanes = lanes + x[start : start + 8]
     while len(lanes) > 1:
         lanes = lanes[0::2] + lanes[1::2]
     total = lanes[0]
@@ -430,13 +430,10 @@ def sum_parts(x, axis=-1):
     # A gap past the largest float is -inf, and its exponential 0: both are right.
     with np.errstate(over="ignore", under="ignore"):
         gaps = x - largest
-        exps = np.exp(gaps)
-        peaks = gaps == 0
-        np.copyto(exps, 0, where=peaks)
-        rest = sum_over(exps, axis)
-    if np.count_nonzero(peaks) != np.count_nonzero(np.isfinite(largest)):  # ties
-        # All but one of them count in the rest; a row without a finite maximum has no peak.
-        rest += np.maximum(peaks.sum(axis=axis, keepdims=True) - 1, 0)
+        below = gaps < 0
+        rest = sum_over(np.exp(gaps) * below, axis)
+    if x.size - np.count_nonzero(below) != rest.size:  # ties, or nan: all but one count
+        rest += np.maximum((gaps == 0).sum(axis=axis, keepdims=True) - 1, 0)
     return largest, gaps, rest
 
 
