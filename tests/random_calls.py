@@ -244,6 +244,84 @@ TF_ARGUMENTS = {
 }
 
 
+# Keras
+
+
+keras_reductions = mostly(
+    st.sampled_from(["sum_over_batch_size", "sum", "none", None]),
+    st.sampled_from(["mean", "mean_with_sample_weight"]),
+    st.just("max"),
+)
+
+
+@st.composite
+def keras_weights(draw, shape):
+    """Nothing, one weight per loss, or what does or does not broadcast with the losses."""
+    if draw(st.booleans()):
+        return None
+    like = draw(mostly(st.just(shape), st.sampled_from([(), shape[:1], (*shape, 1)]),
+                       other_shapes(shape)))  # fmt: skip
+    w = np.asarray(draw(generators).uniform(0, 2, like)) * draw(st.sampled_from([1, 1, 1, 0]))
+    return w.astype(draw(dtypes))
+
+
+@st.composite
+def keras_predictions(draw, shape, axis):
+    """Probabilities most of the time; logits otherwise, also where none are asked for."""
+    dtype = draw(dtypes)
+    if draw(st.booleans()):
+        return draw(logits(shape, dtype))
+    return draw(probs(shape, dtype, axis))
+
+
+@st.composite
+def keras_loss(draw, name):
+    shape = draw(mostly(shapes(1, 4), shapes(0, 4)))
+    given = {"reduction": draw(keras_reductions), "dtype": draw(st.sampled_from(FLOATS)).name}
+    axis = draw(mostly(st.just(-1), st.integers(-len(shape) - 1, len(shape))))
+    if name != "KLDivergence":
+        given["from_logits"] = draw(st.booleans())
+        given["axis"] = axis
+    if name.startswith(("Cat", "Bin")):
+        given["label_smoothing"] = draw(st.sampled_from([0.0, 0.0, 0.1, 1.0]))
+    if name.startswith("Sparse"):
+        given["ignore_class"] = draw(st.sampled_from([None, None, 0, -1, 255]))
+        num_classes = shape[-1] if shape else 1
+        rng, outside = draw(generators), draw(st.sampled_from([0] * 7 + [1]))
+        like = draw(mostly(st.just(shape[:-1]), st.just((*shape[:-1], 1)), other_shapes(shape)))
+        y_true = rng.integers(-outside, max(num_classes, 1) + outside, size=like)
+        ignored = rng.random(like) < draw(st.sampled_from([0, 0.5, 1]))
+        y_true = np.where(ignored & (given["ignore_class"] is not None),
+                          given["ignore_class"] or 0, y_true).astype(draw(dtypes))  # fmt: skip
+    else:
+        like = draw(mostly(st.just(shape), other_shapes(shape)))
+        y_true = draw(probs(like, draw(dtypes), -1))
+    y_pred = draw(keras_predictions(shape, -1))
+    return given, (y_true, y_pred, draw(keras_weights(shape[:-1])))
+
+
+@st.composite
+def keras_softmax(draw):
+    shape = draw(mostly(shapes(1, 4), shapes(0, 4)))
+    one = st.integers(-len(shape) - 1, len(shape))
+    axis = draw(mostly(st.just(-1), one, st.lists(one, max_size=3).map(tuple)))
+    given = {"axis": axis, "dtype": draw(st.sampled_from(FLOATS)).name}
+    x = draw(logits(shape, draw(dtypes)))
+    if draw(st.booleans()):
+        return given, (x,)
+    like = draw(mostly(st.just(shape), st.sampled_from([shape[1:], shape[-1:]]),
+                       other_shapes(shape)))  # fmt: skip
+    mask = draw(generators).uniform(0, 1, like) > draw(st.sampled_from([0.2, 0.8, 1]))
+    return given, (x, np.asarray(mask).astype(draw(mostly(st.just(np.dtype(bool)), dtypes))))
+
+
+KERAS_LOSSES = (
+    "CategoricalCrossentropy SparseCategoricalCrossentropy BinaryCrossentropy KLDivergence"
+).split()
+KERAS_ARGUMENTS = {name: lambda name=name: keras_loss(name) for name in KERAS_LOSSES}
+KERAS_ARGUMENTS["Softmax"] = keras_softmax
+
+
 # Outcomes
 
 
