@@ -9,6 +9,9 @@ Errors have PyTorch's types and begin with its words. PyTorch warns when `dim` i
 of softmax and when `kl_div` is reduced by "mean"; these functions do not.
 """
 
+import functools
+import operator
+
 import numpy as np
 
 from companion import functions
@@ -234,11 +237,14 @@ def nll_loss(input, target, weight=None, *, ignore_index=-100, reduction="mean")
     index = np.where(valid, target, 0).astype(np.intp)
     weight = None if weight is None else weight.ravel()
     with np.errstate(all="ignore"):
-        one = input.dtype.type(1)
-        factor = np.where(valid, one if weight is None else _at(index, weight, 0), 0 * one)
+        factor = input.dtype.type(1) if weight is None else _at(index, weight, 0)
         # np.where and not a product: an ignored example costs 0 even where its loss is inf.
-        loss = np.where(valid, -_at(index, input, axis) * factor, input.dtype.type(0))
-        return _reduced(loss, reduction, total(factor))
+        zero = input.dtype.type(0)
+        loss = np.where(valid, -_at(index, input, axis) * factor, zero)
+        counts = valid.sum() if weight is None else _sum_of_examples(factor, valid)
+        if reduction == "none":
+            return loss[()]
+        return _reduced(_sum_of_examples(loss, valid), reduction, counts)
 
 
 def kl_div(input, target, *, reduction="mean", log_target=False):
@@ -377,6 +383,22 @@ def _soft_loss(input, target, weight, reduction, label_smoothing):
     if reduction == "none":
         return -total(loss, axis)
     return _reduced(-loss, reduction, loss.size / max(input.shape[axis], 1))
+
+
+def _sum_of_examples(losses, valid):
+    # In 16-bit types PyTorch rounds after every addition here. It adds sums of 16 examples,
+    # sums of 16 such sums, and so on (of more than 16 if there are more than 2**32 examples).
+    if not is_short(losses):
+        return total(losses[valid])
+    sums = [losses.dtype.type(0)] * 8
+    for i in np.flatnonzero(valid):
+        sums[0] = sums[0] + losses.flat[i]
+        level = 0
+        while level < 7 and i >> 4 * level & 15 == 0:
+            sums[level + 1] = sums[level + 1] + sums[level]
+            sums[level] = losses.dtype.type(0)
+            level += 1
+    return functools.reduce(operator.add, sums)
 
 
 def _even_loss(log_probs, target, weight, ignore_index, reduction):
