@@ -337,7 +337,8 @@ def outcome(f, *args, **kwargs):
 
 def eps_of(*arrays):
     """The coarsest rounding of the arrays that hold floats."""
-    return max(float(ml_dtypes.finfo(a.dtype).eps) for a in arrays if a.dtype.kind in "fV")
+    floats = [a.dtype for a in arrays if a.dtype.kind in "fV"]
+    return max([0.0, *(float(ml_dtypes.finfo(dtype).eps) for dtype in floats)])
 
 
 def size_of(*arrays):

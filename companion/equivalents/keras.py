@@ -1,5 +1,8 @@
 """Keras's losses and softmax layer, specified in NumPy: `keras.losses`, version 3.15.
 
+Before 3.15 an ignored example costs nan if its prediction is nan, before 3.13 a mean over
+ignored labels differs in its eighth digit, and masked classes can have a probability.
+
 A loss is an object, called with the truth first: `CategoricalCrossentropy()(y_true, y_pred)`.
 `y_pred` holds **probabilities unless `from_logits=True`**. Whatever comes is converted to
 `dtype` first, which is float32 unless you say otherwise: float64 arrays lose half their
@@ -9,7 +12,8 @@ Probabilities are clipped to EPSILON..1 - EPSILON before the logarithm. So their
 exceed -log(1e-7) = 16.118, and where the clip acts the gradient is 0: an example that is
 wrong enough teaches nothing.
 
-This is Keras on TensorFlow, its first backend. Two things there have no NumPy counterpart:
+This is Keras on TensorFlow, its first backend, on a CPU; 16-bit types are rounded after every
+step, as there. Two things there have no NumPy counterpart:
 labels out of range give nan on a GPU, as TensorFlow's documentation says, and inside a
 model the output of a Keras softmax layer remembers its logits, which the losses then use in
 place of the probabilities.
@@ -20,6 +24,7 @@ import numpy as np
 from companion.equivalents import tensorflow
 from companion.equivalents._sixteen_bits import total, wide
 
+VERSIONS = ("3.15", "3.15")
 EPSILON = 1e-7
 REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "mean_with_sample_weight", "none", None)
 
@@ -333,6 +338,8 @@ class Softmax:
     ------
     ValueError
         If a mask does not broadcast to the inputs.
+    TypeError
+        If the inputs are integers. With a mask they become float32.
 
     Notes
     -----

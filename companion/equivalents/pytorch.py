@@ -1,5 +1,8 @@
 """PyTorch's softmax and losses, specified in NumPy: `torch.nn.functional`, version 2.13.
 
+On a CPU. The rest of the package takes 2.4 and newer; other versions than 2.13 were not
+compared with what is written here.
+
 Classes are on axis 1 of (N, C, d1, ...), and on axis 0 of an unbatched (C,). Losses are
 averaged unless `reduction` says "sum" or "none". The deprecated arguments `size_average` and
 `reduce` stand in the middle of PyTorch's signatures and are left out here: what follows
@@ -7,6 +10,10 @@ them is keyword-only, so that no call means something else.
 
 Errors have PyTorch's types and begin with its words. PyTorch warns when `dim` is left out
 of softmax and when `kl_div` is reduced by "mean"; these functions do not.
+
+16-bit types are rounded where PyTorch rounds them: after every step, such as a logarithm or a
+sum, that is a tensor there. So float16 overflows at 65504 inside of a sum, and digits of small
+losses are lost, both where float32 keeps them. Wider types keep the package's digits.
 """
 
 import functools
@@ -18,6 +25,8 @@ from companion import functions
 from companion.equivalents import _sixteen_bits as sixteen_bits
 from companion.equivalents._sixteen_bits import is_short, total, wide
 from companion.equivalents.axes import over_axes
+
+VERSIONS = ("2.13", "2.13")
 
 
 def softmax(input, dim=None, *, dtype=None):
@@ -93,7 +102,7 @@ def logsumexp(input, dim, keepdim=False):
     input : array_like, any shape
         Logits. Integers and bools become float32.
     dim : int or tuple of int
-        Axes to sum over.
+        Axes to sum over. () means all of them, and works only with `keepdim`.
     keepdim : bool
         Keep those axes, with length 1.
 
@@ -101,6 +110,13 @@ def logsumexp(input, dim, keepdim=False):
     -------
     ndarray
         The shape of `input` without `dim`. -inf for an empty axis.
+
+    Raises
+    ------
+    IndexError
+        If an axis does not exist.
+    RuntimeError
+        If an axis appears twice.
 
     Examples
     --------
@@ -139,7 +155,8 @@ def cross_entropy(
     reduction : {"mean", "sum", "none"}
         What to do with the losses of the examples.
     label_smoothing : float
-        In 0..1: how much of each target is spread evenly over all classes.
+        In 0..1: how much of each target is spread evenly over all classes. Less than 0 is
+        taken for 0.
 
     Returns
     -------
@@ -269,8 +286,8 @@ def kl_div(input, target, *, reduction="mean", log_target=False):
 
     Raises
     ------
-    NotImplementedError
-        If either holds integers.
+    RuntimeError
+        If either holds integers, or the shapes do not broadcast.
 
     Notes
     -----
@@ -330,7 +347,9 @@ def binary_cross_entropy_with_logits(
     ValueError
         If the shapes differ.
     NotImplementedError
-        If the input or target holds integers.
+        If the input holds integers.
+    RuntimeError
+        If the target holds integers, or a weight does not broadcast to the losses.
 
     Notes
     -----
@@ -543,7 +562,7 @@ def _check_batch(input, target):
     batch = target.shape[0] if target.ndim else 0
     if input.ndim > 1 and input.shape[0] != batch:
         raise ValueError(
-            f"Expected input batch_size ({input.shape[0]}) to match target batch_size ({batch})."
+            f"Expected input batch_size ({len(input)}) to match target batch_size ({batch})."
         )
     expected = input.shape[:1] + input.shape[2:]
     if input.ndim > 1 and target.shape != expected:

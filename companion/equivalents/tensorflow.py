@@ -1,10 +1,19 @@
-"""TensorFlow's softmax and losses, specified in NumPy: `tf.nn`, version 2.21.
+"""TensorFlow's softmax and losses, specified in NumPy: `tf.nn`, version 2.18 to 2.21.
 
 Classes are on the last axis unless `axis` says otherwise. Losses are one per example, never
 reduced. Labels come before logits. The argument `name` of the graph is left out.
 
 TensorFlow raises InvalidArgumentError where these functions raise ValueError, IndexError or
-TypeError.
+TypeError. Where it raises one of those, they raise the same.
+
+This is TensorFlow on a CPU without oneDNN (`TF_ENABLE_ONEDNN_OPTS=0`). With it, which is the
+default on some processors, softmax of a float32 row with inf or nan is nan at those entries
+and 0 at the others; here, as in float64, all of the row is nan.
+
+In 16-bit types softmax, log-softmax and log-sum-exp round after every step, as TensorFlow's
+do: sums of more than 65504 are inf in float16. TensorFlow's own sums also round inside, in an
+order of their own; here each sum rounds once. The losses compute in float32 and round once,
+but for sparse labels and bfloat16, which round after every step.
 """
 
 import math
@@ -15,6 +24,8 @@ from companion import functions
 from companion.equivalents import _sixteen_bits as sixteen_bits
 from companion.equivalents._sixteen_bits import is_short, total, wide
 from companion.equivalents.axes import over_axes
+
+VERSIONS = ("2.18", "2.21")
 
 
 def softmax(logits, axis=None):
@@ -120,7 +131,7 @@ def softmax_cross_entropy_with_logits(labels, logits, axis=-1):
     logits : array_like of float, shape (...)
         Logits.
     axis : int
-        Where the classes are.
+        Where the classes are: -1, or counted from the front.
 
     Returns
     -------
@@ -299,8 +310,9 @@ def _pair(labels, logits, axis):
 def _broadcast_rows(labels, rows):
     # Both become matrices first, so that only a single row of labels serves all examples.
     count, of_labels = _row_count(rows), _row_count(labels)
-    fits = of_labels in (1, count) and labels.shape[-1] in (1, rows.shape[-1])
-    if not fits or count != math.prod(rows.shape[:-1]):
+    fits = 1 in (count, of_labels) or count == of_labels
+    fits = fits and labels.shape[-1] in (1, rows.shape[-1])
+    if not fits or (of_labels if count == 1 else count) != math.prod(rows.shape[:-1]):
         raise ValueError(
             "logits and labels must be broadcastable: "
             f"logits_size={rows.shape} labels_size={labels.shape}"
