@@ -24,6 +24,11 @@ class Lazy:
     name : str
         "torch.nn.functional".
 
+    Raises
+    ------
+    AttributeError
+        On the first use, if the module cannot be imported.
+
     Examples
     --------
     >>> Lazy("math").sqrt(4)
@@ -34,7 +39,13 @@ class Lazy:
         self._name = name
 
     def __getattr__(self, attribute):
-        return getattr(importlib.import_module(self._name), attribute)
+        try:
+            module = importlib.import_module(self._name)
+        except ImportError as error:  # hasattr, and all who look at objects, expect this one
+            raise AttributeError(
+                f"{self._name!r} has no {attribute!r} here: it cannot be imported ({error})."
+            ) from error
+        return getattr(module, attribute)
 
 
 def on_tensors(framework, function):
