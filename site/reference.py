@@ -2,17 +2,14 @@
 
 Sphinx's own autodoc and napoleon read them; _config.yml says how. Frameworks are not imported:
 autodoc puts empty modules in their place. What is left to do here: the package of this very
-folder is read, not one that is installed; helpers without an underscore stay out; and types
-lose the marks of code, which would be printed.
+folder is read, not one that is installed; helpers without an underscore stay out; and each
+module begins with the line that imports it.
 """
 
-import re
 import sys
 
 from sphinx.errors import PycodeError
 from sphinx.pycode import ModuleAnalyzer
-
-TYPE = re.compile(r"\(\*.*\*\)|^(?::returns: )?\*.*\*(?: --|$)")
 
 
 def find_package(app):
@@ -24,7 +21,7 @@ def find_package(app):
 
 
 def exported(module):
-    """The names of a module that are imported from `companion` itself; none outside the core."""
+    """The names of a module that `companion` itself has; none outside the core."""
     import companion
 
     homes = {name: getattr(companion, name).__module__ for name in companion.__all__}
@@ -46,14 +43,8 @@ def say_how_to_import(app, what, name, obj, options, lines):
         lines[:0] = [f"``from {room} import {names}``", ""]
 
 
-def unmark_types(app, what, name, obj, options, lines):
-    """Take backticks out of types, which stand in italics."""
-    lines[:] = [TYPE.sub(lambda found: found[0].replace("`", ""), line) for line in lines]
-
-
 def setup(app):
     app.connect("builder-inited", find_package)
     app.connect("autodoc-skip-member", leave_out)
     app.connect("autodoc-process-docstring", say_how_to_import)
-    app.connect("autodoc-process-docstring", unmark_types, priority=900)  # after napoleon
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
