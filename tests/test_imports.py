@@ -16,8 +16,8 @@ ROOMS = {
     "": "_core functions naive information losses derivatives distillation regression datasets",
     "one_pass": "_rows fast compiled streaming linear distributed",
     "book": "plotting show measured",
-    "equivalents": "axes pytorch tensorflow keras",
-    "frameworks": "pytorch keras table",
+    "equivalents": "_sixteen_bits axes pytorch tensorflow keras",
+    "frameworks": "_checks pytorch keras table",
     "exercises": "exercise native result running derivation numerical_stability derivatives "
     "mse_vs_cross_entropy framework_equivalents distillation one_pass",
 }
@@ -189,5 +189,5 @@ def test_every_module_has_its_room():
 @pytest.mark.parametrize("module", names("equivalents"))
 def test_specifications_import_numpy_and_the_core_only(module):
     outside = {n for n in imports(path_of(module).read_text()) if not n.startswith("companion")}
-    assert outside <= {"numpy", "math"}
+    assert outside <= {"numpy", *STANDARD, "functools"}
     assert loaded_by(f"import {module}") == []

@@ -6,7 +6,7 @@ checked, not before: the exercises of other chapters do without.
 """
 
 import importlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -96,6 +96,9 @@ class NativeExercise(FunctionExercise):
     """
 
     framework: str = "torch"
+    # Frameworks compute in float32 unless told otherwise, and an answer may.
+    rtol: float = field(default=1e-5, kw_only=True)
+    atol: float = field(default=1e-6, kw_only=True)
 
     def around(self):
         """The framework's usual names, and NumPy's."""

@@ -13,8 +13,8 @@ try:
     from keras import ops
 except ImportError as error:  # of Keras, or of its backend
     raise ImportError(
-        "companion.frameworks.keras needs Keras and a backend: pip install tensorflow brings "
-        "both. companion.distillation_loss is the same loss in NumPy alone."
+        "companion.frameworks.keras needs Keras and a backend: pip install keras tensorflow. "
+        "companion.distillation_loss is the same loss in NumPy alone."
     ) from error
 
 
@@ -132,7 +132,9 @@ def _hard(logits, labels):
     those of `ops.sparse_categorical_crossentropy` lose.
     """
     logits = logits - ops.stop_gradient(ops.max(logits, axis=-1, keepdims=True))
-    mine = ops.equal(ops.expand_dims(labels, -1), ops.arange(logits.shape[-1], dtype=labels.dtype))
+    mine = ops.equal(
+        ops.expand_dims(labels, -1), ops.arange(logits.shape[-1], dtype=labels.dtype)
+    )
     own = ops.sum(ops.where(mine, logits, 0), axis=-1)
     # Where all others are -inf, logsumexp has no slope.
     least = float(np.finfo(keras.backend.standardize_dtype(logits.dtype)).min)
