@@ -131,6 +131,37 @@ def as_pair(first, second, names):
     return first.astype(common, copy=False), second.astype(common, copy=False), (dtype, other)
 
 
+def common_dtype(*dtypes):
+    """The float type that holds all of them.
+
+    Parameters
+    ----------
+    *dtypes : numpy.dtype
+        Of arrays that meet in one result.
+
+    Returns
+    -------
+    numpy.dtype
+
+    Raises
+    ------
+    TypeError
+        If there is none, as of float16 and bfloat16.
+
+    Examples
+    --------
+    >>> common_dtype(np.dtype("f2"), np.dtype("f4"))
+    dtype('float32')
+    """
+    try:
+        return np.result_type(*dtypes)
+    except TypeError:
+        names = " and ".join(sorted({str(dtype) for dtype in dtypes}))
+        raise TypeError(
+            f"arrays must have float types with a common one; got {names}. Cast them to one."
+        ) from None
+
+
 def as_axis(axis):
     """`axis` as an int, or the error in words.
 

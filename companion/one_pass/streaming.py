@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from companion._core import as_floating, as_labels, log_sum_parts, rounded
+from companion._core import as_floating, as_labels, common_dtype, rounded, sum_parts
 
 
 class State(NamedTuple):
@@ -59,13 +59,15 @@ def state_of(x):
     """
     x, _ = as_floating(x)
     with np.errstate(invalid="ignore"):  # inf - inf: the rest of an infinite maximum is 0
-        largest, _, log_rest = log_sum_parts(x)
-        rest = np.where(np.isinf(largest), 0, np.expm1(log_rest))
+        largest, _, rest = sum_parts(x)
+        rest = np.where(np.isinf(largest), 0, rest)
     return State(largest[..., 0], rest[..., 0])
 
 
 def merge(a, b):
-    """The state of all that two states have seen. Associative, commutative; EMPTY is its zero.
+    """The state of all that two states have seen.
+
+    But for rounding it is associative; it is commutative, and EMPTY is its zero.
 
     ::
 
@@ -93,7 +95,8 @@ def merge(a, b):
     """
     first = a.largest >= b.largest
     largest = np.maximum(a.largest, b.largest)  # nan where either is
-    with np.errstate(invalid="ignore", over="ignore"):  # inf - inf and gaps past the largest
+    # inf - inf, and gaps past the largest float, whose exponential is 0
+    with np.errstate(invalid="ignore", over="ignore", under="ignore"):
         shrunk = np.exp(-np.abs(a.largest - b.largest))
         rest = np.where(first, a.rest + shrunk * (1 + b.rest), b.rest + shrunk * (1 + a.rest))
     return State(largest, np.where(np.isinf(largest), 0, rest)[()])
@@ -132,17 +135,22 @@ def loss_of(state, own):
     Returns
     -------
     ndarray, shape (...)
-        In nats; nan where the largest logit is inf.
+        In nats; nan where the largest logit is infinite, with NumPy's "invalid value" warning.
 
     Examples
     --------
     >>> loss_of(state_of([40.0, 0.0]), np.array(40.0))
     np.float64(4.248354255291589e-18)
     """
-    with np.errstate(invalid="ignore", over="ignore"):  # inf - inf, and gaps past the largest
+    with np.errstate(over="ignore", under="ignore"):  # gaps past the largest float
         # The gap first: a large maximum would round the logarithm away.
         loss = (state.largest - own) + np.log1p(state.rest)
-    return np.where(np.isposinf(state.largest), np.nan, loss)[()]
+        return (loss + _nan_if_infinite(state.largest))[()]
+
+
+def _nan_if_infinite(largest):
+    """0, and nan with a warning where a row has no softmax."""
+    return largest - largest
 
 
 def gradient_of(logits, state, own, index):
@@ -170,13 +178,14 @@ def gradient_of(logits, state, own, index):
     array([[0.25, 0.25]])
     """
     largest, rest = (part[:, np.newaxis] for part in state)
-    with np.errstate(invalid="ignore", over="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
         logits -= largest
-    np.exp(logits, out=logits)
-    logits /= 1 + np.where(np.isinf(largest), np.nan, rest)  # such a row has no softmax
+        np.exp(logits, out=logits)
+        logits /= 1 + rest + _nan_if_infinite(largest)
     mine = np.flatnonzero((index >= 0) & (index < logits.shape[1]))
     # expm1(log p) is p - 1 with its digits, also where p rounds to 1.
-    logits[mine, index[mine]] = np.expm1(-loss_of(state, own)[mine])
+    with np.errstate(under="ignore"):
+        logits[mine, index[mine]] = np.expm1(-loss_of(state, own)[mine])
     return logits
 
 
@@ -289,25 +298,47 @@ class _OwnLogit:
         self.labels, self.logit, self.num_classes = labels, np.float64(np.nan), 0
 
     def look(self, chunk):
-        here = self.labels - self.num_classes
-        self.num_classes += chunk.shape[-1]
+        first, self.num_classes = self.num_classes, self.num_classes + chunk.shape[-1]
+        if self.labels.dtype.kind not in "iu" or self.labels.shape != chunk.shape[:-1]:
+            return  # the error comes when all is read
+        # Wide before anything is subtracted: 5 - 10 is 251 in uint8.
+        here = self.labels.astype(np.intp) - first
         inside = (here >= 0) & (here < chunk.shape[-1])
-        if chunk.shape[-1] and here.shape == chunk.shape[:-1] and here.dtype.kind in "iu":
-            index = np.where(inside, here, 0)[..., np.newaxis].astype(np.intp)
+        if chunk.shape[-1]:
+            index = np.where(inside, here, 0)[..., np.newaxis]
             found = np.take_along_axis(chunk, index, axis=-1)[..., 0]
             self.logit = np.where(inside, found, self.logit)
 
 
 def _read(chunks, look=lambda chunk: None):
     state, dtypes = None, []
-    for chunk in chunks:
-        work, dtype = as_floating(chunk)
+    for work, dtype in map(as_floating, _as_chunks(chunks)):
         dtypes.append(dtype)
         look(work)
+        _refuse_another_batch(state, work)
         state = state_of(work) if state is None else merge(state, state_of(work))
     if state is None:
         raise ValueError("at least one chunk is needed; got none. A chunk may have no classes.")
-    return state, np.result_type(*dtypes)
+    return state, common_dtype(*dtypes)
+
+
+def _as_chunks(chunks):
+    if isinstance(chunks, (str, bytes, dict)) or hasattr(
+        chunks, "columns"
+    ):  # a table of pandas
+        raise TypeError(
+            "chunks must be an iterable of arrays, cut along the classes; "
+            f"got {type(chunks).__name__}."
+        )
+    return chunks
+
+
+def _refuse_another_batch(state, chunk):
+    if state is not None and state.largest.shape != chunk.shape[:-1]:
+        raise ValueError(
+            "chunks must have one shape but for the classes; "
+            f"got {state.largest.shape} and {chunk.shape[:-1]} without them."
+        )
 
 
 def _probs_of(chunks):
@@ -315,6 +346,6 @@ def _probs_of(chunks):
     for chunk in chunks:
         x, _ = as_floating(chunk)
         largest, rest = (np.expand_dims(part, -1) for part in state)
-        rest = np.where(np.isinf(largest), np.nan, rest)  # such a row has no softmax
-        with np.errstate(over="ignore"):
-            yield (np.exp(x - largest) / (1 + rest)).astype(dtype, copy=False)
+        with np.errstate(over="ignore", under="ignore"):
+            total = 1 + rest + _nan_if_infinite(largest)
+            yield rounded(np.exp(x - largest) / total, dtype)
