@@ -105,13 +105,11 @@ def set_threads(count):
     """All libraries of this process on so many cores, ours too."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
-    import numba
     import torch
 
-    from companion.one_pass import fast
+    from companion.one_pass import compiled, fast
 
-    fast.threads = count
-    numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
+    fast.threads = compiled.threads = count
     torch.set_num_threads(count)
 
 

@@ -131,13 +131,15 @@ def as_pair(first, second, names):
     return first.astype(common, copy=False), second.astype(common, copy=False), (dtype, other)
 
 
-def common_dtype(*dtypes):
-    """The float type that holds all of them.
+def common_dtype(dtypes, what):
+    """The dtype that all of some dtypes promote to, or the error in words.
 
     Parameters
     ----------
-    *dtypes : numpy.dtype
-        Of arrays that meet in one result.
+    dtypes : list of numpy.dtype
+        At least one.
+    what : str
+        What the caller calls the arrays that have them.
 
     Returns
     -------
@@ -146,19 +148,20 @@ def common_dtype(*dtypes):
     Raises
     ------
     TypeError
-        If there is none, as of float16 and bfloat16.
+        If there is none, as for float16 and bfloat16, which hold different numbers.
 
     Examples
     --------
-    >>> common_dtype(np.dtype("f2"), np.dtype("f4"))
-    dtype('float32')
+    >>> common_dtype([np.dtype(np.float16), np.dtype(np.float64)], "chunks")
+    dtype('float64')
     """
     try:
         return np.result_type(*dtypes)
     except TypeError:
-        names = " and ".join(sorted({str(dtype) for dtype in dtypes}))
+        kinds = " and ".join(sorted({str(dtype) for dtype in dtypes}))
         raise TypeError(
-            f"arrays must have float types with a common one; got {names}. Cast them to one."
+            f"{what} must have dtypes that NumPy promotes to one; got {kinds}. "
+            "Bring them to one with astype, such as float32."
         ) from None
 
 

@@ -262,18 +262,18 @@ def test_what_is_no_sequence_of_arrays_is_called_by_its_name(chunks):
         with pytest.raises(TypeError) as caught:
             f(chunks)
         assert str(caught.value) == (
-            "chunks must be an iterable of arrays, cut along the classes; "
-            f"got {type(chunks).__name__}."
+            "chunks must be an iterable of arrays, the logits cut along the last axis; "
+            f"got {type(chunks).__name__}. Pass a list of arrays."
         )
 
 
 def test_chunks_of_unlike_shapes_and_types_are_refused():
     chunks = [np.zeros((1, 2)), np.zeros((3, 2))]
-    text = r"one shape but for the classes; got \(1,\) and \(3,\)"
+    text = r"one shape but for the last axis; got \(3, 2\) after one of \(1,\)"
     with pytest.raises(ValueError, match=text):
         streaming.logsumexp_of_chunks(chunks)
     with pytest.raises(ValueError, match=text):
         streaming.softmax_cross_entropy_with_labels_of_chunks(chunks, [0, 1, 0])
     chunks = [np.zeros(2, np.float16), np.zeros(2, ml_dtypes.bfloat16)]
-    with pytest.raises(TypeError, match="a common one; got bfloat16 and float16"):
+    with pytest.raises(TypeError, match="promotes to one; got bfloat16 and float16"):
         streaming.logsumexp_of_chunks(chunks)

@@ -1,14 +1,27 @@
-"""What `fast` and `compiled` share: which arrays are large, rows, and where a result goes."""
+"""What `fast` and `compiled` share: large arrays, blocks of rows, threads, `out=`."""
+
+import operator
+import os
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from contextvars import copy_context
+from functools import lru_cache
+from queue import SimpleQueue
 
 import numpy as np
 
+BLOCK = 2**19  # bytes of one block: with its result it stays in the second-level cache
 
-def is_large(x, axis, small):
-    """Whether blocks are worth it: many native floats, with the classes on the last axis.
+
+def as_large(x, axis, small):
+    """`x` as an array that blocks are worth it for, or None: then it is the core's.
+
+    Worth it are many float32 or float64 numbers with the classes on the last axis.
 
     Parameters
     ----------
-    x : ndarray, any shape
+    x : array_like, any shape
         Logits.
     axis : int
         Axis of the classes.
@@ -17,21 +30,29 @@ def is_large(x, axis, small):
 
     Returns
     -------
-    bool
+    ndarray or None
+        Never with a mask: the core has the words to refuse one.
 
     Examples
     --------
-    >>> is_large(np.zeros((2, 3)), -1, 6), is_large(np.zeros((2, 3)), 0, 6)
-    (True, False)
+    >>> as_large(np.zeros((2, 3)), -1, 6)
+    array([[0., 0., 0.],
+           [0., 0., 0.]])
+    >>> as_large(np.zeros((2, 3)), 0, 6) is None
+    True
     """
-    return (
+    if isinstance(x, np.ma.MaskedArray):
+        return None
+    x = np.asarray(x)
+    worth = (
         x.ndim > 0
         and x.size >= max(small, 1)
         and x.dtype in (np.float32, np.float64)
         and x.dtype.isnative
-        and isinstance(axis, int)
+        and isinstance(axis, (int, np.integer))
         and axis in (-1, x.ndim - 1)
     )
+    return x if worth else None
 
 
 def as_rows(x):
@@ -51,6 +72,118 @@ def as_rows(x):
     (6, 4)
     """
     return x.reshape(-1, x.shape[-1])
+
+
+def cores():
+    """How many threads can run at one time: the cores that this process may use.
+
+    Returns
+    -------
+    int
+        At least 1. Fewer than the machine has where an affinity is set, as schedulers do.
+
+    Examples
+    --------
+    >>> 1 <= cores() <= os.cpu_count()
+    True
+    """
+    if hasattr(os, "process_cpu_count"):
+        return os.process_cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def over_blocks(work, rows, threads, scratch_of=lambda shape: None):
+    """`work` on blocks of rows, each by the thread that is free first; the caller is one.
+
+    Parameters
+    ----------
+    work : callable
+        Takes the slice of a block, the block, and scratch that is its thread's alone.
+    rows : ndarray, shape (N, K)
+        What to cut into blocks.
+    threads : int
+        How many may work at one time.
+    scratch_of : callable, optional
+        Makes the scratch of one thread, from the shape of the largest block.
+
+    Raises
+    ------
+    ValueError
+        If `threads` is not a whole number of at least 1.
+
+    Notes
+    -----
+    Where no thread can be had, as at the end of the interpreter, the caller does it all. Each
+    block reports that it is done, and all of them are waited for, so that no thread writes into
+    a result that was given back. An exception in any thread is raised in the caller's.
+
+    Examples
+    --------
+    >>> x = np.zeros((3, 2**17))
+    >>> over_blocks(lambda rows, block, scratch: print(rows, block.shape), x, 1)
+    slice(0, 1, None) (1, 131072)
+    slice(1, 2, None) (1, 131072)
+    slice(2, 3, None) (1, 131072)
+    """
+    threads = _as_count(threads)
+    step = min(len(rows), max(1, BLOCK // (rows.shape[1] * rows.itemsize)))
+    starts = range(0, len(rows), step)
+    waiting, done = deque(slice(a, a + step) for a in starts), SimpleQueue()
+    # One scratch for all blocks of a thread: new memory costs more than the work.
+    own, *others = (scratch_of((step, rows.shape[1])) for _ in range(min(threads, len(starts))))
+    with suppress(RuntimeError):  # no thread can be started
+        for scratch in others:  # each with the caller's np.errstate
+            context = copy_context()
+            _helpers(threads - 1).submit(context.run, _help, work, rows, waiting, done, scratch)
+    _help(work, rows, waiting, done, own)
+    for error in [done.get() for _ in starts]:
+        if error is not None:
+            raise error
+
+
+def _as_count(threads):
+    with suppress(TypeError):
+        if operator.index(threads) >= 1:
+            return operator.index(threads)
+    raise ValueError(f"threads must be a whole number of at least 1; got {threads!r}.")
+
+
+def _help(work, rows, waiting, done, scratch):
+    """Work until no block is waiting, or one fails: then nobody begins another."""
+    for part in _taken(waiting):
+        error = _error_of(work, part, rows[part], scratch)
+        done.put(error)
+        if error is not None:
+            for _ in _taken(waiting):
+                done.put(None)
+
+
+def _taken(waiting):
+    with suppress(IndexError):  # the last is taken
+        while True:
+            yield waiting.popleft()
+
+
+def _error_of(work, *given):
+    try:
+        work(*given)
+    except BaseException as error:  # also the interrupt: the caller raises it
+        return error
+
+
+@lru_cache(maxsize=1)
+def _helpers(count):
+    """Threads that stay: starting them anew takes a tenth of the time of a large array.
+
+    One pool. Another count replaces it, and the threads of the old one end.
+    """
+    return ThreadPoolExecutor(count, "companion")
+
+
+if hasattr(os, "register_at_fork"):  # a forked process has the pool, but not its threads
+    os.register_at_fork(after_in_child=_helpers.cache_clear)
 
 
 def into(out, x, result):
@@ -85,6 +218,43 @@ def into(out, x, result):
         return result
     as_out(out, x, result.dtype)[...] = result
     return out
+
+
+def dense_out(out, x):
+    """An array to fill row by row, and where it then is to be copied, if anywhere.
+
+    Parameters
+    ----------
+    out : ndarray, shape of `x`, or None
+        Where the caller wants the result.
+    x : ndarray, any shape
+        What it is computed from.
+
+    Returns
+    -------
+    result : ndarray or None
+        `out`, if its rows cannot be filled as they are; for `into`.
+    dense : ndarray, shape and dtype of `x`
+        Contiguous.
+
+    Raises
+    ------
+    TypeError
+        If `out` has another dtype than `x`.
+    ValueError
+        If `out` has another shape, is read-only, or overlaps `x` without being it.
+
+    Examples
+    --------
+    >>> out = np.empty((3, 2)).T
+    >>> result, dense = dense_out(out, np.zeros((2, 3)))
+    >>> result is out, dense.flags.c_contiguous
+    (True, True)
+    """
+    result = as_out(out, x, x.dtype)
+    if result.flags.c_contiguous and result.flags.aligned:
+        return None, result
+    return result, np.empty(x.shape, x.dtype)
 
 
 def as_out(out, x, dtype):

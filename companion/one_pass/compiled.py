@@ -1,36 +1,51 @@
 """The core compiled by Numba: each row in one trip to memory, rows shared by all cores.
 
 For those who have Numba (the extra `fast`). Names and contract are those of `fast`, beside it.
-What that leaves to the core is left to it here, and so are rows without a finite maximum.
-Results are within a few ulps of the core's. The first call with a dtype compiles, which takes
-seconds. `numba.set_num_threads` sets how many cores share the rows.
+What that leaves to the core is left to it here, and so are rows of one class and rows without
+a finite maximum. Results are within a few ulps of the core's. The first call of a function
+with a dtype compiles it, which takes seconds.
+
+Threads and processes. `threads` is how many threads share the rows: at first the number of
+cores that this process may use when it imports the module. They are those of `fast`, and what
+its docstring says of them holds here. Numba's own threads are not used, since a forked process
+would wait for them, or be ended by them: `numba.set_num_threads` changes nothing here. A fork
+waits until a compilation in another thread has ended.
 """
 
 import math
-import threading
+import os
 
 import numpy as np
 
-from companion import functions
+from companion import derivatives, functions
 from companion._core import label_index
-from companion.derivatives import softmax_cross_entropy_with_labels_grad
-from companion.losses import softmax_cross_entropy_with_labels
-from companion.one_pass._rows import as_out, as_rows, into, is_large
+from companion.one_pass._rows import as_large, as_rows, cores, dense_out, into, over_blocks
 
 try:
     import numba
+    from numba.core.compiler_lock import global_compiler_lock
 except ImportError as error:
     raise ImportError(
         "companion.one_pass.compiled needs Numba: pip install numba. "
         "companion.one_pass.fast has the same functions in NumPy alone."
     ) from error
 
-SMALL = 2**13  # entries below which starting the threads costs more than it brings
-SUMMED = 1024  # terms that are added in the precision of the row; their sums in float64
+SMALL = 2**13  # entries below which the call costs more than it brings
+PART = 1024  # exponentials that are computed before they are added, in the nearest cache
+SUMMED = 128  # of them are added in the precision of the row, and their sums in twice float64
+threads = cores()  # how many share the rows; set it to 1 to measure one core
 # Sums in any order, so that they become vectors; nan and infinities are what they are.
 LOOSE = {"reassoc", "contract", "nsz"}
 STRICT = {"contract"}  # a product and a sum in one rounding, and nothing else
-one_at_a_time = threading.Lock()  # not every threading layer of Numba stands two callers
+COMPILED = {}  # by dtype and name
+
+# A child that is forked during a compilation would have the lock of a thread that is not there.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=global_compiler_lock.acquire,
+        after_in_parent=global_compiler_lock.release,
+        after_in_child=global_compiler_lock.release,
+    )
 
 
 def logsumexp(x, axis=-1, keepdims=False):
@@ -62,10 +77,10 @@ def logsumexp(x, axis=-1, keepdims=False):
     >>> logsumexp(np.zeros((2, 3)))
     array([1.09861229, 1.09861229])
     """
-    x = np.asarray(x)
-    if not is_large(x, axis, SMALL):
+    large = _as_large(x, axis)
+    if large is None:
         return functions.logsumexp(x, axis, keepdims)
-    rows, result = _dense_rows(x), np.empty((*x.shape[:-1], 1), x.dtype)
+    rows, result = as_rows(large), np.empty((*large.shape[:-1], 1), large.dtype)
     flat = result.reshape(-1)
     odd = _run("logsumexp", rows, flat)
     flat[odd] = functions.logsumexp(rows[odd])
@@ -141,7 +156,7 @@ def log_softmax(x, axis=-1, *, out=None):
 
 
 def softmax_cross_entropy_with_labels_and_grad(logits, labels, *, out=None):
-    """Loss and gradient of integer labels in one sweep, compiled.
+    """`companion.softmax_cross_entropy_with_labels_and_grad`, compiled.
 
     Parameters
     ----------
@@ -173,51 +188,60 @@ def softmax_cross_entropy_with_labels_and_grad(logits, labels, *, out=None):
     >>> loss, gradient
     (array([4.24835426e-18]), array([[-4.24835426e-18,  4.24835426e-18]]))
     """
-    logits = np.asarray(logits)
-    if not is_large(logits, -1, SMALL):
-        loss = softmax_cross_entropy_with_labels(logits, labels)
-        gradient = softmax_cross_entropy_with_labels_grad(logits, labels)
-        return loss, into(out, logits, gradient)
-    index = label_index(labels, logits).reshape(-1)
-    result, dense = _targets(out, logits)
-    rows, gradient = _dense_rows(logits), as_rows(dense)
-    loss = np.empty(logits.shape[:-1], logits.dtype)
+    large = _as_large(logits, -1)
+    if large is None:
+        loss, gradient = derivatives.softmax_cross_entropy_with_labels_and_grad(logits, labels)
+        return loss, into(out, np.asarray(logits), gradient)
+    index = label_index(labels, large).reshape(-1)
+    result, dense = dense_out(out, large)
+    rows, gradient = as_rows(large), as_rows(dense)
+    loss = np.empty(large.shape[:-1], large.dtype)
     flat = loss.reshape(-1)
     odd = _run("loss_and_grad", rows, index, flat, gradient)
-    flat[odd] = softmax_cross_entropy_with_labels(rows[odd], index[odd])
-    gradient[odd] = softmax_cross_entropy_with_labels_grad(rows[odd], index[odd])
-    return loss[()], into(result, logits, dense)
+    flat[odd], gradient[odd] = derivatives.softmax_cross_entropy_with_labels_and_grad(
+        rows[odd], index[odd]
+    )
+    return loss[()], into(result, large, dense)
 
 
 def _elementwise(name, x, axis, out):
-    x, core = np.asarray(x), getattr(functions, name)
-    if not is_large(x, axis, SMALL):
-        return into(out, x, core(x, axis))
-    result, dense = _targets(out, x)
-    rows, filled = _dense_rows(x), as_rows(dense)
+    large, core = _as_large(x, axis), getattr(functions, name)
+    if large is None:
+        return into(out, np.asarray(x), core(x, axis))
+    result, dense = dense_out(out, large)
+    rows, filled = as_rows(large), as_rows(dense)
     odd = _run(name, rows, filled)
     filled[odd] = core(rows[odd])
-    return into(result, x, dense)
+    return into(result, large, dense)
 
 
-def _dense_rows(x):
-    return np.ascontiguousarray(as_rows(x))  # loops over strides do not become vectors
-
-
-def _targets(out, x):
-    """Where the result goes, if that is not a new array; and a contiguous array to fill."""
-    result = as_out(out, x, x.dtype)
-    if result.flags.c_contiguous:
-        return None, result
-    return result, np.empty(x.shape, x.dtype)
+def _as_large(x, axis):
+    """As in `fast`; but loops over rows of one class are slower than the core's sweeps."""
+    large = as_large(x, axis, SMALL)
+    return None if large is None or large.shape[-1] == 1 else large
 
 
 def _run(name, rows, *others):
-    """Fill arrays by a kernel; the rows that it left out, for the core: infinities and nan."""
-    odd = np.empty(len(rows), bool)
-    with one_at_a_time:
-        KERNELS[rows.dtype][name](rows, *others, odd)
+    """Fill arrays by a loop; the rows that it left out, for the core: infinities and nan."""
+    loop, odd = _loop(name, rows.dtype), np.empty(len(rows), bool)
+
+    def work(part, block, scratch):
+        dense = np.require(block, requirements="CA")  # other loops do not become vectors
+        loop(dense, *(array[part] for array in others), odd[part])
+
+    over_blocks(work, rows, threads)
     return np.flatnonzero(odd)
+
+
+def _loop(name, dtype):
+    """A loop for one dtype, compiled when it is first needed."""
+    if (name, dtype) not in COMPILED:
+        with global_compiler_lock:  # one thread compiles, others wait for it
+            if (name, dtype) not in COMPILED:
+                loop, types = LOOPS[dtype][name]
+                compiled = numba.njit([types], nogil=True, error_model="numpy")(loop)
+                COMPILED[name, dtype] = compiled
+    return COMPILED[name, dtype]
 
 
 # What Numba compiles: one set of loops for each dtype, in code that becomes vectors. Indices
@@ -254,7 +278,7 @@ def _exponential(real, whole, *, mantissa, terms, lowest, halving, log2_high, lo
     return exp
 
 
-def _kernels(real, whole, exp):
+def _loops(real, whole, exp):
     """The loops over rows, for one dtype and the whole numbers as wide."""
     magnitude, sign = whole(np.iinfo(whole).max), whole(np.iinfo(whole).bits - 1)
     least = whole(np.iinfo(whole).min)
@@ -273,19 +297,15 @@ def _kernels(real, whole, exp):
             top = candidate if candidate > top else top
         return whole(ordered(top)).view(real)
 
-    @numba.njit(fastmath=LOOSE, error_model="numpy")
-    def sum_exps_of(row, largest):
-        total = real(0)
+    @numba.njit(error_model="numpy")
+    def fill(row, largest, out):
         for j in range(len(row)):
-            total += exp(row[j] - largest)
-        return total
+            out[j] = exp(row[j] - largest)
 
     @numba.njit(error_model="numpy")
-    def sum_exps(row, largest):
-        total = 0.0
-        for start in range(0, len(row), SUMMED):
-            total += sum_exps_of(row[start : start + SUMMED], largest)
-        return total
+    def replace(values, largest):  # the same of arrays that overlap would not become vectors
+        for j in range(len(values)):
+            values[j] = exp(values[j] - largest)
 
     @numba.njit(fastmath=LOOSE, error_model="numpy")
     def sum_of(values):
@@ -294,44 +314,52 @@ def _kernels(real, whole, exp):
             total += values[j]
         return total
 
-    @numba.njit(error_model="numpy")
-    def add_up(values):
-        total = 0.0
-        for start in range(0, len(values), SUMMED):
-            total += sum_of(values[start : start + SUMMED])
-        return total
-
     @numba.njit(fastmath=LOOSE, error_model="numpy")
-    def fill_exps_of(row, largest, out):
-        total = real(0)
-        for j in range(len(row)):
-            e = exp(row[j] - largest)
-            out[j] = e
-            total += e
-        return total
-
-    @numba.njit(fastmath=LOOSE, error_model="numpy")
-    def replace_by_exps_of(values, largest):
-        total = real(0)
+    def apart(values):
+        """The sum of what is not 1, and how often 1 is there."""
+        rest, ones = real(0), whole(0)
         for j in range(len(values)):
-            e = exp(values[j] - largest)
-            values[j] = e
-            total += e
-        return total
+            rest += real(0) if values[j] == 1 else values[j]
+            ones += whole(values[j] == 1)
+        return rest, ones
 
     @numba.njit(error_model="numpy")
-    def fill_exps(row, largest, out):
-        """As sum_exps, and the exponentials are kept."""
-        total = 0.0
-        # Two arrays that overlap do not become vectors. One array does, with the same sums.
-        in_place = row.ctypes.data == out.ctypes.data
-        for start in range(0, len(row), SUMMED):
-            part = out[start : start + SUMMED]
+    def plus(total, lost, term):
+        """The next sum, and what all sums until now have rounded away (Knuth's two-sum)."""
+        new = total + term
+        seen = new - total
+        return new, lost + ((total - (new - seen)) + (term - seen))
+
+    @numba.njit(error_model="numpy")
+    def add_up(values, total, lost, ones):
+        """Add values to a sum that leaves out every 1, and count those."""
+        for start in range(0, len(values), SUMMED):
+            some = values[start : start + SUMMED]
+            rest = sum_of(some)
+            if rest >= 1:  # a 1 may be among them
+                rest, count = apart(some)
+                ones += count
+            total, lost = plus(total, lost, np.float64(rest))
+        return total, lost, ones
+
+    @numba.njit(error_model="numpy")
+    def others_of(row, largest, out):
+        """Sum of the exponentials of all entries but one that is the largest.
+
+        They are written into `out`; where that is shorter than the row, part over part. They
+        are added without the exponential of the largest, 1, in which small ones would drown.
+        """
+        total, lost, ones = 0.0, 0.0, np.int64(0)
+        in_place, keep = row.ctypes.data == out.ctypes.data, len(out) == len(row)
+        for start in range(0, len(row), PART):
+            part = row[start : start + PART]
+            exps = out[start : start + PART] if keep else out[: len(part)]
             if in_place:
-                total += replace_by_exps_of(part, largest)
+                replace(exps, largest)
             else:
-                total += fill_exps_of(row[start : start + SUMMED], largest, part)
-        return total
+                fill(part, largest, exps)
+            total, lost, ones = add_up(exps, total, lost, ones)
+        return (total + lost) + (ones - 1)
 
     @numba.njit
     def scale(values, factor):
@@ -339,70 +367,56 @@ def _kernels(real, whole, exp):
             values[j] *= factor
 
     @numba.njit
-    def lower(row, largest, rest, out):
+    def lower(row, largest, log_rest, out):
         for j in range(len(row)):
-            out[j] = (row[j] - largest) - rest
+            out[j] = (row[j] - largest) - log_rest
 
-    @numba.njit(error_model="numpy")
-    def log_total(row, largest):
-        """log of the sum: by log1p, without the largest term, where that term rules."""
-        total = sum_exps(row, largest)
-        if total >= 2:
-            return math.log(total)
-        place = 0
-        while row[place] != largest:
-            place += 1
-        before, after = row[:place], row[place + 1 :]
-        return math.log1p(sum_exps(before, largest) + sum_exps(after, largest))
-
-    @numba.njit(parallel=True, error_model="numpy")
     def logsumexp(x, out, odd):
-        for i in numba.prange(len(x)):
+        room = np.empty(min(PART, x.shape[1]), x.dtype)
+        for i in range(len(x)):
             largest = largest_of(x[i])
             odd[i] = not math.isfinite(largest)
             if not odd[i]:
-                out[i] = np.float64(largest) + log_total(x[i], largest)
+                out[i] = np.float64(largest) + math.log1p(others_of(x[i], largest, room))
 
-    @numba.njit(parallel=True, error_model="numpy")
     def softmax(x, out, odd):
-        for i in numba.prange(len(x)):
+        for i in range(len(x)):
             largest = largest_of(x[i])
             odd[i] = not math.isfinite(largest)
             if not odd[i]:
-                total = fill_exps(x[i], largest, out[i])
-                scale(out[i], real(1 / total))
+                others = others_of(x[i], largest, out[i])
+                scale(out[i], real(1 / (1 + others)))
 
-    @numba.njit(parallel=True, error_model="numpy")
     def log_softmax(x, out, odd):
-        for i in numba.prange(len(x)):
+        room = np.empty(min(PART, x.shape[1]), x.dtype)
+        for i in range(len(x)):
             largest = largest_of(x[i])
             odd[i] = not math.isfinite(largest)
             if not odd[i]:
-                rest = real(log_total(x[i], largest))
-                lower(x[i], largest, rest, out[i])
+                log_rest = math.log1p(others_of(x[i], largest, room))
+                lower(x[i], largest, real(log_rest), out[i])
 
-    @numba.njit(parallel=True, error_model="numpy")
     def loss_and_grad(x, labels, loss, out, odd):
-        for i in numba.prange(len(x)):
+        for i in range(len(x)):
             largest = largest_of(x[i])
             odd[i] = not math.isfinite(largest)
-            if odd[i]:
-                continue
-            label = labels[i]
-            gap = np.float64(x[i, label] - largest)
-            total = fill_exps(x[i], largest, out[i])
-            own = np.float64(out[i, label])
-            others = total - own
-            loss[i] = math.log(total) - gap
-            if own > others:  # and the difference has lost digits: the others once more
-                out[i, label] = 0
-                others = add_up(out[i])
-                loss[i] = math.log1p(others / own)
-            scale(out[i], real(1 / total))
-            out[i, label] = -others / total
+            if not odd[i]:
+                gap = np.float64(x[i, labels[i]] - largest)
+                others = others_of(x[i], largest, out[i])
+                surprise = math.log1p(others) - gap
+                scale(out[i], real(1 / (1 + others)))
+                out[i, labels[i]] = math.expm1(-surprise)
+                loss[i] = surprise
 
-    loops = (logsumexp, softmax, log_softmax, loss_and_grad)
-    return {loop.__name__: loop for loop in loops}
+    rows = numba.types.Array(numba.from_dtype(np.dtype(real)), 2, "C", readonly=True)
+    filled, each, flags = rows.copy(readonly=False), rows.dtype[::1], numba.boolean[::1]
+    types = {
+        logsumexp: (rows, each, flags),
+        softmax: (rows, filled, flags),
+        log_softmax: (rows, filled, flags),
+        loss_and_grad: (rows, numba.intp[::1], each, filled, flags),
+    }
+    return {loop.__name__: (loop, arguments) for loop, arguments in types.items()}
 
 
 EXP32 = _exponential(
@@ -425,7 +439,7 @@ EXP64 = _exponential(
     log2_high=0.6931471803691238,
     log2_low=1.9082149292705877e-10,
 )
-KERNELS = {
-    np.dtype(np.float32): _kernels(np.float32, np.int32, EXP32),
-    np.dtype(np.float64): _kernels(np.float64, np.int64, EXP64),
+LOOPS = {
+    np.dtype(np.float32): _loops(np.float32, np.int32, EXP32),
+    np.dtype(np.float64): _loops(np.float64, np.int64, EXP64),
 }

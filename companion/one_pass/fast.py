@@ -3,28 +3,33 @@
 A plain formula sweeps the whole array once for each of its operations, and an array that does
 not fit the cache is fetched anew each time. Here rows are taken in blocks that stay in the
 cache, every operation writes into the block, and threads share the blocks (NumPy lets go of
-the interpreter lock while it computes). Results are those of the core: bit for bit, but for
-`softmax_cross_entropy_with_labels_and_grad`, whose docstring says how near they are.
+the interpreter lock while it computes). Results are those of the core, bit for bit, however
+the array lies in memory.
 
 Small arrays, float types other than float32 and float64, and other axes go to the core.
-"""
 
-import contextvars
-import os
-from concurrent.futures import ThreadPoolExecutor, wait
-from functools import cache
+Threads and processes. `threads` is how many threads share the blocks: at first the number of
+cores that this process may use when it imports the module. The caller is one of them; the
+others are started when they are first needed, and stay. Any number of threads may call at one
+time. Where no thread can be started, as after the end of the main thread or in `atexit`, the
+caller does all the work. A process may fork at any time: the child starts threads of its own.
+"""
 
 import numpy as np
 
-from companion import functions
+from companion import derivatives, functions
 from companion._core import label_index
-from companion.derivatives import softmax_cross_entropy_with_labels_grad
-from companion.losses import softmax_cross_entropy_with_labels
-from companion.one_pass._rows import as_out, as_rows, into, is_large
+from companion.one_pass._rows import (
+    as_large,
+    as_rows,
+    cores,
+    dense_out,
+    into,
+    over_blocks,
+)
 
-BLOCK = 2**19  # bytes of one block: with its result it stays in the second-level cache
 SMALL = 2**15  # entries below which a block is all there is
-threads = os.cpu_count() or 1  # how many share the blocks; set it to 1 to measure one core
+threads = cores()  # how many share the blocks; set it to 1 to measure one core
 
 
 def logsumexp(x, axis=-1, keepdims=False):
@@ -56,21 +61,20 @@ def logsumexp(x, axis=-1, keepdims=False):
     >>> logsumexp(np.zeros((2, 3)))
     array([1.09861229, 1.09861229])
     """
-    x = np.asarray(x)
-    if not is_large(x, axis, SMALL):
+    large = as_large(x, axis, SMALL)
+    if large is None:
         return functions.logsumexp(x, axis, keepdims)
-    result = np.empty(x.shape[:-1], x.dtype)
-    flat = result.reshape(-1)
+    result = np.empty((*large.shape[:-1], 1), large.dtype)
+    flat = as_rows(result)
 
-    def work(rows, block, scratch):
+    def work(part, block, scratch):
         largest = _largest(block)
         with np.errstate(invalid="ignore"):  # inf - inf: replaced by the maximum
-            total = _others(block, largest, scratch, scratch)
-            whole = np.where(np.isfinite(largest), largest + np.log1p(total), largest)
-        flat[rows] = whole[:, 0]
+            whole = largest + _log1p(_others(block, largest, scratch, scratch)[0])
+        flat[part] = np.where(np.isfinite(largest), whole, largest)
 
-    _over_blocks(work, x)
-    return result[..., np.newaxis] if keepdims else result
+    _over_blocks(work, large)
+    return result if keepdims else result[..., 0][()]
 
 
 def softmax(x, axis=-1, *, out=None):
@@ -107,10 +111,10 @@ def softmax(x, axis=-1, *, out=None):
     """
 
     def on_block(block, target, scratch):
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", under="ignore"):
             np.subtract(block, _largest(block), out=target)
-        np.exp(target, out=target)
-        np.divide(target, target.sum(axis=-1, keepdims=True), out=target)
+            np.exp(target, out=target)
+            np.divide(target, target.sum(axis=-1, keepdims=True), out=target)
 
     return _elementwise(functions.softmax, on_block, x, axis, out)
 
@@ -147,14 +151,14 @@ def log_softmax(x, axis=-1, *, out=None):
     """
 
     def on_block(block, target, scratch):
-        total = _others(block, _largest(block), target, scratch)
-        np.subtract(target, np.log1p(total), out=target)
+        rest, _ = _others(block, _largest(block), target, scratch)
+        np.subtract(target, _log1p(rest), out=target)
 
     return _elementwise(functions.log_softmax, on_block, x, axis, out)
 
 
 def softmax_cross_entropy_with_labels_and_grad(logits, labels, *, out=None):
-    """Loss and gradient of integer labels in one sweep.
+    """`companion.softmax_cross_entropy_with_labels_and_grad`, by blocks.
 
     Parameters
     ----------
@@ -168,9 +172,10 @@ def softmax_cross_entropy_with_labels_and_grad(logits, labels, *, out=None):
     Returns
     -------
     loss : ndarray, shape (...)
-        In nats, one per example. Within 4 ulps of the core's.
+        In nats, one per example. Equal to the core's, bit for bit.
     gradient : ndarray, shape (..., K)
-        One per example. Within 8 ulps of the core's.
+        With respect to the logits, one per example. Equal to the core's, bit for bit. `out`,
+        if given.
 
     Raises
     ------
@@ -180,65 +185,54 @@ def softmax_cross_entropy_with_labels_and_grad(logits, labels, *, out=None):
         If labels have the wrong shape or leave 0..K-1, or `out` has another shape, is
         read-only, or overlaps the logits without being them.
 
-    Notes
-    -----
-    Let e be the exponential at the label and R the sum of the others, both relative to the
-    largest logit, S = e + R. The gradient at the label is -R / S and nowhere a difference of
-    nearly equal numbers; the loss is log1p(R / e) for a label that is likelier than all others
-    together, and log(S) - gap elsewhere.
-
     Examples
     --------
     >>> loss, gradient = softmax_cross_entropy_with_labels_and_grad([[40.0, 0.0]], [0])
     >>> loss, gradient
     (array([4.24835426e-18]), array([[-4.24835426e-18,  4.24835426e-18]]))
     """
-    logits = np.asarray(logits)
-    if not is_large(logits, -1, 1):  # two functions of the core cost more, even for few rows
-        loss = softmax_cross_entropy_with_labels(logits, labels)
-        gradient = softmax_cross_entropy_with_labels_grad(logits, labels)
-        return loss, into(out, logits, gradient)
-    index = label_index(labels, logits).reshape(-1)
-    result = as_out(out, logits, logits.dtype)
-    if not result.flags.c_contiguous:  # rows of it could not be views
-        loss, gradient = softmax_cross_entropy_with_labels_and_grad(logits, labels)
-        return loss, into(result, logits, gradient)
-    loss = np.empty(logits.shape[:-1], logits.dtype)
-    flat_loss, flat = loss.reshape(-1), as_rows(result)
+    large = as_large(logits, -1, 1)  # the core takes two exponentials of each, also of few
+    if large is None:
+        loss, gradient = derivatives.softmax_cross_entropy_with_labels_and_grad(logits, labels)
+        return loss, into(out, np.asarray(logits), gradient)
+    index = label_index(labels, large).reshape(-1)
+    result, dense = dense_out(out, large)
+    loss = np.empty(large.shape[:-1], large.dtype)
+    flat_loss, flat = loss.reshape(-1), as_rows(dense)
 
-    def work(rows, block, scratch):
-        flat_loss[rows] = _loss_and_grad(block, index[rows], flat[rows])
+    def work(part, block, scratch):
+        flat_loss[part] = _loss_and_grad(block, index[part], flat[part], scratch)
 
-    _over_blocks(work, logits)
-    return loss, result
+    _over_blocks(work, large)
+    return loss[()], into(result, large, dense)
 
 
-def _loss_and_grad(block, index, gradient):
+def _loss_and_grad(block, index, gradient, scratch):
     """The losses of a block of rows; their gradients are written into `gradient`."""
     each = np.arange(len(block))
-    with np.errstate(over="ignore"):
-        np.subtract(block, _largest(block), out=gradient)
-    gap = gradient[each, index]
-    np.exp(gradient, out=gradient)
-    own = gradient[each, index]
-    gradient[each, index] = 0
-    others = gradient.sum(axis=-1)
-    total = own + others
-    np.divide(gradient, total[:, np.newaxis], out=gradient)
-    gradient[each, index] = -others / total
-    with np.errstate(over="ignore", divide="ignore"):  # an own of 0: not the branch taken
-        likely = np.log1p(others / own)
-    return np.where(own > others, likely, np.log(total) - gap)
+    with np.errstate(over="ignore", under="ignore"):
+        rest, peaks = _others(block, _largest(block), gradient, scratch)
+        loss = np.log1p(rest[:, 0]) - gradient[each, index]
+        np.copyto(scratch, 1, where=peaks)  # again all of them, added as softmax does
+        np.divide(scratch, scratch.sum(axis=-1, keepdims=True), out=gradient)
+        gradient[each, index] = np.expm1(-loss)
+    return loss
 
 
 def _largest(block):
     return block.max(axis=-1, keepdims=True)
 
 
-def _others(block, largest, gaps, exps):
-    """Row sums of the exponentials but the largest; gaps and exponentials into two arrays.
+def _log1p(rest):
+    with np.errstate(under="ignore"):
+        return np.log1p(rest)
 
-    They may be one array. As in `_core.sum_parts`, in place.
+
+def _others(block, largest, gaps, exps):
+    """Row sums of the exponentials but the largest, and where that one is.
+
+    Gaps and exponentials are written into two arrays, which may be one. As in
+    `_core.sum_parts`, in place.
     """
     with np.errstate(over="ignore", under="ignore"):
         np.subtract(block, largest, out=gaps)
@@ -248,60 +242,28 @@ def _others(block, largest, gaps, exps):
         rest = exps.sum(axis=-1, keepdims=True)
     if np.count_nonzero(peaks) != np.count_nonzero(np.isfinite(largest)):  # ties
         rest += np.maximum(peaks.sum(axis=-1, keepdims=True) - 1, 0)
-    return rest
-
-
-# What all share: blocks and threads.
+    return rest, peaks
 
 
 def _over_blocks(work, x):
-    """`work(slice of rows, block, scratch)` for all blocks, by several threads."""
+    """`work(slice of rows, block, scratch of the block's shape)` for all blocks."""
     rows = as_rows(x)
-    step = max(1, BLOCK // (rows.shape[1] * rows.itemsize))
-    starts = range(0, len(rows), step)
 
-    def every(first):
-        # One scratch array for all blocks of a thread: new memory costs more than the work.
-        scratch = np.empty((min(step, len(rows)), rows.shape[1]), rows.dtype)
-        for start in starts[first::workers]:
-            block = rows[start : start + step]
-            work(slice(start, start + len(block)), block, scratch[: len(block)])
+    def on_block(part, block, scratch):
+        work(part, block, scratch[: len(block)])
 
-    workers = min(threads, len(starts))
-    # Each with the caller's np.errstate. The caller takes its share.
-    runs = [
-        _helpers(workers - 1).submit(contextvars.copy_context().run, every, first)
-        for first in range(1, workers)
-    ]
-    try:
-        every(0)
-    finally:
-        wait(runs)  # none may write into the result after it was given back
-    for run in runs:
-        run.result()  # raises what the thread raised
-
-
-@cache
-def _helpers(count):
-    """Threads that stay: starting them anew takes a tenth of the time of a large array."""
-    return ThreadPoolExecutor(count)
-
-
-if hasattr(os, "register_at_fork"):  # a forked process has the pool, but not its threads
-    os.register_at_fork(after_in_child=_helpers.cache_clear)
+    over_blocks(on_block, rows, threads, lambda shape: np.empty(shape, rows.dtype))
 
 
 def _elementwise(core, on_block, x, axis, out):
-    x = np.asarray(x)
-    if not is_large(x, axis, SMALL):
-        return into(out, x, core(x, axis))
-    result = as_out(out, x, x.dtype)
-    if not result.flags.c_contiguous:  # rows of it could not be views
-        return into(result, x, _elementwise(core, on_block, x, axis, None))
-    flat = as_rows(result)
+    large = as_large(x, axis, SMALL)
+    if large is None:
+        return into(out, np.asarray(x), core(x, axis))
+    result, dense = dense_out(out, large)
+    flat = as_rows(dense)
 
-    def work(rows, block, scratch):
-        on_block(block, flat[rows], scratch)
+    def work(part, block, scratch):
+        on_block(block, flat[part], scratch)
 
-    _over_blocks(work, x)
-    return result
+    _over_blocks(work, large)
+    return into(result, large, dense)

@@ -109,5 +109,5 @@ def _checked(hidden, weight):
             f"got {hidden.shape} and {weight.shape}."
         )
     work = np.result_type(hidden, weight)
-    dtype = common_dtype(dtype, other)
+    dtype = common_dtype([dtype, other], "hidden and weight")
     return hidden.astype(work, copy=False), weight.astype(work, copy=False), dtype

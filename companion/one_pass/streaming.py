@@ -60,14 +60,13 @@ def state_of(x):
     x, _ = as_floating(x)
     with np.errstate(invalid="ignore"):  # inf - inf: the rest of an infinite maximum is 0
         largest, _, rest = sum_parts(x)
-        rest = np.where(np.isinf(largest), 0, rest)
-    return State(largest[..., 0], rest[..., 0])
+    return State(largest[..., 0], np.where(np.isinf(largest), 0, rest)[..., 0])
 
 
 def merge(a, b):
     """The state of all that two states have seen.
 
-    But for rounding it is associative; it is commutative, and EMPTY is its zero.
+    Commutative, with EMPTY as its zero, and associative but for rounding.
 
     ::
 
@@ -95,7 +94,7 @@ def merge(a, b):
     """
     first = a.largest >= b.largest
     largest = np.maximum(a.largest, b.largest)  # nan where either is
-    # inf - inf, and gaps past the largest float, whose exponential is 0
+    # inf - inf, gaps past the largest float, and terms below the smallest
     with np.errstate(invalid="ignore", over="ignore", under="ignore"):
         shrunk = np.exp(-np.abs(a.largest - b.largest))
         rest = np.where(first, a.rest + shrunk * (1 + b.rest), b.rest + shrunk * (1 + a.rest))
@@ -119,7 +118,8 @@ def value_of(state):
     >>> value_of(EMPTY), value_of(state_of([0.0, -40.0]))
     (np.float64(-inf), np.float64(4.248354255291589e-18))
     """
-    return (state.largest + np.log1p(state.rest))[()]
+    with np.errstate(under="ignore"):
+        return (state.largest + np.log1p(state.rest))[()]
 
 
 def loss_of(state, own):
@@ -135,22 +135,21 @@ def loss_of(state, own):
     Returns
     -------
     ndarray, shape (...)
-        In nats; nan where the largest logit is infinite, with NumPy's "invalid value" warning.
+        In nats; nan, with NumPy's "invalid value" warning, where the largest logit is infinite.
 
     Examples
     --------
     >>> loss_of(state_of([40.0, 0.0]), np.array(40.0))
     np.float64(4.248354255291589e-18)
     """
-    with np.errstate(over="ignore", under="ignore"):  # gaps past the largest float
+    with np.errstate(over="ignore", under="ignore"):  # a gap past the largest float is inf
         # The gap first: a large maximum would round the logarithm away.
-        loss = (state.largest - own) + np.log1p(state.rest)
-        return (loss + _nan_if_infinite(state.largest))[()]
+        return ((state.largest - own) + np.log1p(_rest_of_finite(*state)))[()]
 
 
-def _nan_if_infinite(largest):
-    """0, and nan with a warning where a row has no softmax."""
-    return largest - largest
+def _rest_of_finite(largest, rest):
+    """The rest; nan, with NumPy's warning, where the largest is infinite: no softmax there."""
+    return rest + (largest - largest)
 
 
 def gradient_of(logits, state, own, index):
@@ -181,10 +180,9 @@ def gradient_of(logits, state, own, index):
     with np.errstate(over="ignore", under="ignore"):
         logits -= largest
         np.exp(logits, out=logits)
-        logits /= 1 + rest + _nan_if_infinite(largest)
-    mine = np.flatnonzero((index >= 0) & (index < logits.shape[1]))
-    # expm1(log p) is p - 1 with its digits, also where p rounds to 1.
-    with np.errstate(under="ignore"):
+        logits /= 1 + _rest_of_finite(largest, rest)
+        mine = np.flatnonzero((index >= 0) & (index < logits.shape[1]))
+        # expm1(log p) is p - 1 with its digits, also where p rounds to 1.
         logits[mine, index[mine]] = np.expm1(-loss_of(state, own)[mine])
     return logits
 
@@ -205,9 +203,11 @@ def logsumexp_of_chunks(chunks):
     Raises
     ------
     TypeError
-        If a chunk does not hold real numbers.
+        If `chunks` is a mapping, a table or text, a chunk does not hold real numbers, or their
+        dtypes do not promote to one.
     ValueError
-        If there is no chunk, or one is a single number without an axis.
+        If there is no chunk, one is a single number without an axis, or the shapes differ in
+        more than C.
 
     Examples
     --------
@@ -215,7 +215,7 @@ def logsumexp_of_chunks(chunks):
     np.float64(1000.3132616875182)
     """
     state, dtype = _read(chunks)
-    return rounded(value_of(state), dtype)[()]
+    return rounded(value_of(state), dtype)
 
 
 def softmax_of_chunks(chunks):
@@ -234,21 +234,23 @@ def softmax_of_chunks(chunks):
     Raises
     ------
     TypeError
-        If `chunks` can be read only once, or a chunk does not hold real numbers.
+        If `chunks` can be read only once, is a mapping, a table or text, a chunk does not hold
+        real numbers, or their dtypes do not promote to one.
     ValueError
-        If there is no chunk, or one is a single number without an axis.
+        If there is no chunk, one is a single number without an axis, or the shapes differ in
+        more than C.
 
     Examples
     --------
     >>> [probs.round(4) for probs in softmax_of_chunks([[1.0, 2.0], [3.0]])]
     [array([0.09  , 0.2447]), array([0.6652])]
     """
-    if iter(chunks) is chunks:
+    if _each_of(chunks) is chunks:
         raise TypeError(
             "chunks must be a sequence that can be read twice; got an iterator. "
             "Pass a list, or an object whose __iter__ starts anew."
         )
-    return _probs_of(chunks)
+    return _probs_of(chunks, *_read(chunks))
 
 
 def softmax_cross_entropy_with_labels_of_chunks(chunks, labels):
@@ -269,16 +271,17 @@ def softmax_cross_entropy_with_labels_of_chunks(chunks, labels):
     Raises
     ------
     TypeError
-        If labels are not integers.
+        If labels are not integers, `chunks` is a mapping, a table or text, a chunk does not
+        hold real numbers, or their dtypes do not promote to one.
     ValueError
-        If there is no chunk, or labels have the wrong shape or leave 0..K-1.
+        If there is no chunk, one is a single number without an axis, the shapes differ in more
+        than C, or labels have the wrong shape or leave 0..K-1.
 
     Examples
     --------
     >>> softmax_cross_entropy_with_labels_of_chunks([[40.0], [0.0]], 0)
     np.float64(4.248354255291589e-18)
     """
-    labels = np.asarray(labels)
     own = _OwnLogit(labels)
     state, dtype = _read(chunks, own.look)
     index = as_labels(labels, own.num_classes)
@@ -288,23 +291,30 @@ def softmax_cross_entropy_with_labels_of_chunks(chunks, labels):
             f"{np.shape(state.largest)}; got {index.shape}. "
             "For one-hot or soft targets use softmax_cross_entropy."
         )
-    return rounded(loss_of(state, own.logit), dtype)[()]
+    return rounded(loss_of(state, own.logit), dtype)
 
 
 class _OwnLogit:
-    """Picks the logit at the label out of the chunk that has it."""
+    """Picks the logit at the label out of the chunk that has it.
+
+    What labels may not be is said at the end, when the number of classes is known.
+    """
 
     def __init__(self, labels):
-        self.labels, self.logit, self.num_classes = labels, np.float64(np.nan), 0
+        labels = np.asarray(labels)
+        # Differences of small or unsigned integers would be wrong without a word.
+        self.labels = labels.astype(np.intp) if labels.dtype.kind in "iu" else None
+        self.logit, self.num_classes = np.float64(np.nan), 0
 
     def look(self, chunk):
         first, self.num_classes = self.num_classes, self.num_classes + chunk.shape[-1]
-        if self.labels.dtype.kind not in "iu" or self.labels.shape != chunk.shape[:-1]:
-            return  # the error comes when all is read
-        # Wide before anything is subtracted: 5 - 10 is 251 in uint8.
-        here = self.labels.astype(np.intp) - first
-        inside = (here >= 0) & (here < chunk.shape[-1])
-        if chunk.shape[-1]:
+        if (
+            chunk.shape[-1]
+            and self.labels is not None
+            and self.labels.shape == chunk.shape[:-1]
+        ):
+            here = self.labels - first
+            inside = (here >= 0) & (here < chunk.shape[-1])
             index = np.where(inside, here, 0)[..., np.newaxis]
             found = np.take_along_axis(chunk, index, axis=-1)[..., 0]
             self.logit = np.where(inside, found, self.logit)
@@ -312,40 +322,41 @@ class _OwnLogit:
 
 def _read(chunks, look=lambda chunk: None):
     state, dtypes = None, []
-    for work, dtype in map(as_floating, _as_chunks(chunks)):
+    for chunk in _each_of(chunks):
+        work, dtype = as_floating(chunk)
         dtypes.append(dtype)
         look(work)
-        _refuse_another_batch(state, work)
-        state = state_of(work) if state is None else merge(state, state_of(work))
+        if state is None:
+            state = state_of(work)
+            continue
+        if work.shape[:-1] != np.shape(state.largest):
+            raise ValueError(
+                "chunks must have one shape but for the last axis; "
+                f"got {work.shape} after one of {np.shape(state.largest)} without it."
+            )
+        state = merge(state, state_of(work))
     if state is None:
         raise ValueError("at least one chunk is needed; got none. A chunk may have no classes.")
-    return state, common_dtype(*dtypes)
+    return state, common_dtype(dtypes, "chunks")
 
 
-def _as_chunks(chunks):
-    if isinstance(chunks, (str, bytes, dict)) or hasattr(
-        chunks, "columns"
-    ):  # a table of pandas
-        raise TypeError(
-            "chunks must be an iterable of arrays, cut along the classes; "
-            f"got {type(chunks).__name__}."
-        )
-    return chunks
+def _each_of(chunks):
+    """The chunks one by one; not the keys of a mapping, the columns of a table, or letters."""
+    if not isinstance(chunks, (str, bytes)) and not hasattr(chunks, "keys"):
+        try:
+            return iter(chunks)
+        except TypeError:
+            pass
+    raise TypeError(
+        "chunks must be an iterable of arrays, the logits cut along the last axis; "
+        f"got {type(chunks).__name__}. Pass a list of arrays."
+    )
 
 
-def _refuse_another_batch(state, chunk):
-    if state is not None and state.largest.shape != chunk.shape[:-1]:
-        raise ValueError(
-            "chunks must have one shape but for the classes; "
-            f"got {state.largest.shape} and {chunk.shape[:-1]} without them."
-        )
-
-
-def _probs_of(chunks):
-    state, dtype = _read(chunks)
+def _probs_of(chunks, state, dtype):
+    largest, rest = (np.expand_dims(part, -1) for part in state)
     for chunk in chunks:
         x, _ = as_floating(chunk)
-        largest, rest = (np.expand_dims(part, -1) for part in state)
         with np.errstate(over="ignore", under="ignore"):
-            total = 1 + rest + _nan_if_infinite(largest)
-            yield rounded(np.exp(x - largest) / total, dtype)
+            probs = np.exp(x - largest) / (1 + _rest_of_finite(largest, rest))
+        yield rounded(probs, dtype)
