@@ -1,11 +1,14 @@
-"""Shared by the tests: the same examples in every run, and frameworks that must be there."""
+"""Shared by the tests: the same examples in every run, and frameworks that must be there.
+
+The tests of the core start with this file where there is NumPy, pytest and Hypothesis. So what
+only some tests need is imported by the fixture that gives it.
+"""
 
 import importlib
 import os
 import warnings
 
 import pytest
-from book import addressed_book, build, copy_book
 from hypothesis import settings
 
 import companion
