@@ -31,8 +31,9 @@ OF_LOGITS = {
         z, TARGETS, LABELS, temperature=2, alpha=0.5
     ),
     "entropy": lambda z: c.entropy(np.abs(z)),
-    "cross_entropy": lambda z: c.cross_entropy(np.abs(z), np.abs(z) + 1),
-    "kl_divergence": lambda z: c.kl_divergence(np.abs(z), np.abs(z) + 1),
+    # NumPy's 1, not Python's: with that, NumPy 2.0 makes a bfloat16 a float32.
+    "cross_entropy": lambda z: c.cross_entropy(np.abs(z), np.abs(z) + np.int8(1)),
+    "kl_divergence": lambda z: c.kl_divergence(np.abs(z), np.abs(z) + np.int8(1)),
 }
 LOGITS = np.array([[0.5, -1.0, 2.0], [3.0, 1.0, -2.0]])
 

@@ -22,6 +22,7 @@ import yaml
 from nbclient import NotebookClient
 
 from tools.approx import Approx
+from tools.environment import ENVIRONMENT
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = ROOT / "chapters"
@@ -34,13 +35,6 @@ import importlib.util
 if importlib.util.find_spec("companion") is None:
     %pip install --quiet "softmax-companion[chapters] @ git+{repository}"
 """
-# For every kernel, here and under nbval: quiet frameworks, and the same arithmetic everywhere.
-ENVIRONMENT = {
-    "CUDA_VISIBLE_DEVICES": "-1",
-    "OMP_NUM_THREADS": "1",
-    "TF_CPP_MIN_LOG_LEVEL": "3",
-    "TF_ENABLE_ONEDNN_OPTS": "0",
-}
 CELL_METADATA = ("jupyter", "mystnb", "tags")
 NOTEBOOK_METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
