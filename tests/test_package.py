@@ -17,11 +17,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any, get_args, get_origin
 from zipfile import ZipFile
 
+import nbformat
 import numpy as np
 import pytest
 import yaml
 
 import companion
+from tools.refresh import GUARD, GUARD_SOURCE, INSTALL
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -224,3 +226,67 @@ def test_the_stub_says_what_comes_back(name, dtype):
             assert np.issubdtype(result.dtype, np.floating)
             # An array; for one example a number where the stub says "or something else".
             assert isinstance(result, np.ndarray) or (len(shape) == 1 and Any in get_args(kind))
+
+
+# The name to import belongs to another package, too. Notebooks recognise it.
+
+MISSING = ("ImportError", "companion must be the package of this book")
+# What stands in the folder where the cell is run, and the type and the first words that come.
+COMPANIONS = {
+    "ours": ({}, ("", "")),
+    "missing": (None, MISSING),
+    "another package": ({"companion/__init__.py": ""}, MISSING),
+    "another module": ({"companion.py": "def softmax(): pass"}, MISSING),
+    "another one over ours": (
+        {"companion/__init__.py": "", "companion/losses.py": None},
+        MISSING,
+    ),
+    "ours without NumPy": (
+        {"numpy.py": "raise ImportError('no numpy', name='numpy')"},
+        ("ImportError", "no numpy"),
+    ),
+}
+RUN = """
+import sys
+sys.path[:] = [p for p in sys.path if not p.endswith("site-packages")] if {alone} else sys.path
+sys.path[:0], before = {path}, set(globals())
+sys.meta_path[:] = [f for f in sys.meta_path if "editable" not in str(f).lower()]
+try:
+    exec({source!r}, globals())
+except ImportError as error:
+    print(type(error).__name__, error, sep="|")
+else:
+    print("|", sorted(set(globals()) - before - {{"before"}}))
+"""
+
+
+@pytest.mark.parametrize("case", COMPANIONS)
+def test_the_first_cell_recognises_the_companion(tmp_path, case):
+    there, (kind, words) = COMPANIONS[case]
+    for name, text in (there or {}).items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        source = (ROOT / name).read_text() if text is None else text
+        (tmp_path / name).write_text(source)
+    path = [str(tmp_path)] + [str(ROOT)] * case.startswith("ours")
+    source = GUARD + GUARD_SOURCE
+    script = RUN.format(path=path, source=source, alone=there is None)
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    found, said = run.stdout.strip().split("|")
+    assert found == kind
+    assert said.startswith(words) if words else said.strip() == "[]"  # and no name is left
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "chapters").glob("*.ipynb")), ids=lambda p: p.stem
+)
+def test_it_is_the_first_cell_of_each_chapter_and_not_on_the_page(path):
+    notebook = nbformat.read(path, as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    code = [cell for cell in code if not cell.source.startswith(INSTALL)]
+    guards = [cell for cell in notebook.cells if cell.source.startswith(GUARD)]
+    assert guards == code[:1]
+    assert guards[0].source == (GUARD + GUARD_SOURCE).rstrip()
+    assert guards[0].metadata.tags == ["remove-cell"]
+    assert guards[0].outputs == []
