@@ -17,7 +17,7 @@ ROOMS = {
     "one_pass": "_rows fast compiled streaming linear distributed",
     "book": "plotting show measured",
     "equivalents": "axes pytorch tensorflow keras",
-    "frameworks": "pytorch keras table",
+    "frameworks": "_checks pytorch keras table",
     "exercises": "exercise native result running derivation numerical_stability derivatives "
     "mse_vs_cross_entropy framework_equivalents distillation one_pass",
 }

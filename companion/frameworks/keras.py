@@ -132,7 +132,9 @@ def _hard(logits, labels):
     those of `ops.sparse_categorical_crossentropy` lose.
     """
     logits = logits - ops.stop_gradient(ops.max(logits, axis=-1, keepdims=True))
-    mine = ops.equal(ops.expand_dims(labels, -1), ops.arange(logits.shape[-1], dtype=labels.dtype))
+    mine = ops.equal(
+        ops.expand_dims(labels, -1), ops.arange(logits.shape[-1], dtype=labels.dtype)
+    )
     own = ops.sum(ops.where(mine, logits, 0), axis=-1)
     # Where all others are -inf, logsumexp has no slope.
     least = float(np.finfo(keras.backend.standardize_dtype(logits.dtype)).min)
@@ -158,7 +160,7 @@ def _divergence(logits, targets, gaps):
     def gradient(*given, upstream=None):
         # PyTorch's backend gives the inputs and names the slope; others give the slope alone.
         z, slope = (logits, given[0]) if upstream is None else (given[0], upstream)
-        probs = ops.softmax(z)
+        probs = _softmax(z)
         soft = difference + (probs - ops.stop_gradient(probs))
         return ops.expand_dims(slope, -1) * soft, ops.zeros_like(targets), ops.zeros_like(gaps)
 
@@ -171,7 +173,7 @@ def _compared(logits, targets, gaps):
     With t = softmax(targets) and d = gaps less their mean under t, the divergence is
     log(1 + S), S = sum(t * (exp(d) - 1 - d)): all terms are at least 0.
     """
-    t = ops.softmax(targets)
+    t = _softmax(targets)
     ruled_out = ops.equal(targets, -math.inf)
     lost = ops.logical_and(ops.equal(logits, -math.inf), ops.logical_not(ruled_out))
     d, mean = _centred(ops.where(ops.logical_or(ruled_out, lost), 0, gaps), t)
@@ -180,8 +182,12 @@ def _compared(logits, targets, gaps):
     divergence = ops.where(ops.any(lost, axis=-1, keepdims=True), math.inf, divergence)
     step = d - divergence  # log(p / t)
     close = ops.logical_and(near, ops.abs(step) < 1)
-    plain = ops.softmax(logits) - t
+    plain = _softmax(logits) - t
     return divergence[..., 0], ops.where(close, t * ops.expm1(step), plain)
+
+
+def _softmax(logits):
+    return ops.exp(ops.log_softmax(logits))  # ops.softmax warns of a single class
 
 
 def _centred(gaps, t):
