@@ -262,7 +262,7 @@ def test_bad_input_is_refused_before_anything_is_sent(logits, labels, first_clas
 
 @pytest.mark.parametrize("dtype", WIDE)
 def test_more_bits_than_can_be_sent_are_refused(dtype):
-    with pytest.raises(TypeError, match="at most 64 bits, which PyTorch can send.*Use float64"):
+    with pytest.raises(TypeError, match=r"at most 64 bits, .*Use float64"):
         softmax_cross_entropy_with_labels_and_grad(np.zeros((1, 3), dtype), [0], 0)
 
 

@@ -1,6 +1,7 @@
 """Distillation in Keras 3, on any backend: the loss, and a model that trains with it."""
 
 import math
+import warnings
 from functools import partial
 
 import numpy as np
@@ -120,7 +121,9 @@ def _as_labels(labels, logits):
 def _values(tensor):
     """A tensor as an array; None where it has no values to look at, only a name for them."""
     try:
-        return np.asarray(ops.convert_to_numpy(tensor))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # TensorFlow's, before its error
+            return np.asarray(ops.convert_to_numpy(tensor))
     except (RuntimeError, TypeError):  # TensorFlow's and JAX's words for it
         return None
 
