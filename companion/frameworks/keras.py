@@ -1,6 +1,7 @@
 """Distillation in Keras 3, on any backend: the loss, and a model that trains with it."""
 
 import math
+import warnings
 from functools import partial
 
 import numpy as np
@@ -120,7 +121,9 @@ def _as_labels(labels, logits):
 def _values(tensor):
     """A tensor as an array; None where it has no values to look at, only a name for them."""
     try:
-        return np.asarray(ops.convert_to_numpy(tensor))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # TensorFlow's, before its error
+            return np.asarray(ops.convert_to_numpy(tensor))
     except (RuntimeError, TypeError):  # TensorFlow's and JAX's words for it
         return None
 
@@ -160,7 +163,7 @@ def _divergence(logits, targets, gaps):
     def gradient(*given, upstream=None):
         # PyTorch's backend gives the inputs and names the slope; others give the slope alone.
         z, slope = (logits, given[0]) if upstream is None else (given[0], upstream)
-        probs = ops.softmax(z)
+        probs = _softmax(z)
         soft = difference + (probs - ops.stop_gradient(probs))
         return ops.expand_dims(slope, -1) * soft, ops.zeros_like(targets), ops.zeros_like(gaps)
 
@@ -173,7 +176,7 @@ def _compared(logits, targets, gaps):
     With t = softmax(targets) and d = gaps less their mean under t, the divergence is
     log(1 + S), S = sum(t * (exp(d) - 1 - d)): all terms are at least 0.
     """
-    t = ops.softmax(targets)
+    t = _softmax(targets)
     ruled_out = ops.equal(targets, -math.inf)
     lost = ops.logical_and(ops.equal(logits, -math.inf), ops.logical_not(ruled_out))
     d, mean = _centred(ops.where(ops.logical_or(ruled_out, lost), 0, gaps), t)
@@ -182,8 +185,12 @@ def _compared(logits, targets, gaps):
     divergence = ops.where(ops.any(lost, axis=-1, keepdims=True), math.inf, divergence)
     step = d - divergence  # log(p / t)
     close = ops.logical_and(near, ops.abs(step) < 1)
-    plain = ops.softmax(logits) - t
+    plain = _softmax(logits) - t
     return divergence[..., 0], ops.where(close, t * ops.expm1(step), plain)
+
+
+def _softmax(logits):
+    return ops.exp(ops.log_softmax(logits))  # ops.softmax warns of a single class
 
 
 def _centred(gaps, t):
