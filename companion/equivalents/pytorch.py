@@ -431,7 +431,7 @@ def _even_loss(log_probs, target, weight, ignore_index, reduction):
     loss = np.where(valid, loss, loss.dtype.type(0))
     if weight is None or reduction != "mean":
         return _reduced(loss, reduction, valid.sum())
-    if target.dtype == np.uint8:
+    if target.dtype == np.uint8 and valid.any():
         raise RuntimeError("gather(): Expected dtype int32/int64 for index")
     return _reduced(loss, reduction, total(weight[target[valid]]))
 
