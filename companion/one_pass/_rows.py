@@ -1,4 +1,4 @@
-"""What the modules of this room share: large arrays, blocks of rows, threads, `out=`, dtypes."""
+"""What the modules of this room share: blocks of rows, threads, `out=`, one dtype for many."""
 
 import operator
 import os
