@@ -269,7 +269,7 @@ def test_what_is_no_sequence_of_arrays_is_called_by_its_name(chunks):
 
 def test_chunks_of_unlike_shapes_and_types_are_refused():
     chunks = [np.zeros((1, 2)), np.zeros((3, 2))]
-    text = r"one shape but for the last axis; got \(3, 2\) after one of \(1,\)"
+    text = r"same shape but for the last axis; got \(3,\) without it, after \(1,\)"
     with pytest.raises(ValueError, match=text):
         streaming.logsumexp_of_chunks(chunks)
     with pytest.raises(ValueError, match=text):

@@ -211,9 +211,9 @@ def _loss_and_grad(block, index, gradient, scratch):
     """The losses of a block of rows; their gradients are written into `gradient`."""
     each = np.arange(len(block))
     with np.errstate(over="ignore", under="ignore"):
-        rest, peaks = _others(block, _largest(block), gradient, scratch)
+        rest, below = _others(block, _largest(block), gradient, scratch)
         loss = np.log1p(rest[:, 0]) - gradient[each, index]
-        np.copyto(scratch, 1, where=peaks)  # again all of them, added as softmax does
+        np.add(scratch, ~below, out=scratch)  # again all of them, added as softmax does
         np.divide(scratch, scratch.sum(axis=-1, keepdims=True), out=gradient)
         gradient[each, index] = np.expm1(-loss)
     return loss
@@ -229,20 +229,20 @@ def _log1p(rest):
 
 
 def _others(block, largest, gaps, exps):
-    """Row sums of the exponentials but the largest, and where that one is.
+    """Row sums of the exponentials but the largest; and what is below the largest.
 
-    Gaps and exponentials are written into two arrays, which may be one. As in
-    `_core.sum_parts`, in place.
+    Gaps and exponentials, 0 for the largest, are written into two arrays, which may be one.
+    As in `_core.sum_parts`, in place.
     """
     with np.errstate(over="ignore", under="ignore"):
         np.subtract(block, largest, out=gaps)
-        peaks = gaps == 0
+        below = gaps < 0
         np.exp(gaps, out=exps)
-        np.copyto(exps, 0, where=peaks)
+        np.multiply(exps, below, out=exps)
         rest = exps.sum(axis=-1, keepdims=True)
-    if np.count_nonzero(peaks) != np.count_nonzero(np.isfinite(largest)):  # ties
-        rest += np.maximum(peaks.sum(axis=-1, keepdims=True) - 1, 0)
-    return rest, peaks
+    if below.size - np.count_nonzero(below) != len(block):  # ties, or nan: all but one count
+        rest += (~below).sum(axis=-1, keepdims=True) - 1
+    return rest, below
 
 
 def _over_blocks(work, x):

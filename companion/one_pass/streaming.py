@@ -326,18 +326,20 @@ def _read(chunks, look=lambda chunk: None):
         work, dtype = as_floating(chunk)
         dtypes.append(dtype)
         look(work)
-        if state is None:
-            state = state_of(work)
-            continue
-        if work.shape[:-1] != np.shape(state.largest):
-            raise ValueError(
-                "chunks must have one shape but for the last axis; "
-                f"got {work.shape} after one of {np.shape(state.largest)} without it."
-            )
-        state = merge(state, state_of(work))
+        state = state_of(work) if state is None else _with(state, work)
     if state is None:
         raise ValueError("at least one chunk is needed; got none. A chunk may have no classes.")
     return state, common_dtype(dtypes, "chunks")
+
+
+def _with(state, chunk):
+    batch = np.shape(state.largest)
+    if chunk.shape[:-1] != batch:  # merge would broadcast, as the logits of one array cannot
+        raise ValueError(
+            "chunks must have the same shape but for the last axis; "
+            f"got {chunk.shape[:-1]} without it, after {batch}."
+        )
+    return merge(state, state_of(chunk))
 
 
 def _each_of(chunks):
