@@ -16,7 +16,7 @@ ROOMS = {
     "": "_core functions naive information losses derivatives distillation regression datasets",
     "one_pass": "_rows fast compiled streaming linear distributed",
     "book": "plotting show measured",
-    "equivalents": "axes pytorch tensorflow keras",
+    "equivalents": "_sixteen_bits axes pytorch tensorflow keras",
     "frameworks": "pytorch keras table",
     "exercises": "exercise native result running derivation numerical_stability derivatives "
     "mse_vs_cross_entropy framework_equivalents distillation one_pass",
