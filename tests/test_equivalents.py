@@ -495,8 +495,9 @@ def test_pytorch_refuses(case):
     arguments = {"input": draw((2, 3))} | arguments
     with pytest.raises(Exception) as theirs:  # noqa: PT011 - it is compared below
         TORCH[name](**tensors(arguments))
-    with pytest.raises(theirs.type):
+    with pytest.raises(theirs.type) as ours:
         getattr(our_torch, name)(**arguments)
+    assert ours.type is theirs.type  # NotImplementedError is a RuntimeError, too
 
 
 # TensorFlow
