@@ -153,6 +153,9 @@ myst:
 Some words.
 
 ```{eval-rst}
+.. automodule:: companion.core
+   :members:
+
 .. automodule:: companion.small
    :members:
 ```
@@ -176,8 +179,19 @@ def f(x):
         If not.
     """
 '''
+SEE_ALSO = '''
+def see():
+    """See.
+
+    See Also
+    --------
+    {} : what is imported from companion.
+    """
+'''
 DOCSTRINGS = {
     "none": (GOOD, True),
+    "a name elsewhere": (GOOD + SEE_ALSO.format("g"), True),
+    "a name nowhere": (GOOD + SEE_ALSO.format("h"), False),
     "unfinished emphasis": (GOOD.replace("Numbers.", "Numbers, *all."), False),
     "bad indentation": (GOOD.replace("Twice `x`.", "Twice::\n   x\n  y"), False),
     "import that fails": ("import nowhere\n" + GOOD, False),
@@ -187,7 +201,10 @@ DOCSTRINGS = {
 def small_package(folder, source):
     small_book(folder)
     (folder / "companion").mkdir()
-    (folder / "companion" / "__init__.py").write_text("__all__ = []\n")
+    (folder / "companion" / "__init__.py").write_text(
+        'from companion.core import g\n\n__all__ = ["g"]\n'
+    )
+    (folder / "companion" / "core.py").write_text('def g():\n    """Of the core."""\n')
     (folder / "companion" / "small.py").write_text(f'"""A module."""\n\n{source}')
     (folder / "chapters" / "index.md").write_text(PAGE)
     return folder
@@ -224,6 +241,8 @@ def test_no_framework_is_imported_for_it(tmp_path, monkeypatch):
     result = build(folder)
     assert result.returncode == 0, result.stderr[-2000:]
     assert not (tmp_path / "log").exists()
+    page = (folder / "_build" / "html" / "chapters" / "index.html").read_text()
+    assert 'id="companion.small.Model.f"' in page  # although a framework decorates its class
 
 
 def test_the_pages_of_the_reference_are_in_the_table_of_contents():
