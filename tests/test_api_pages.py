@@ -12,7 +12,6 @@ from html import unescape
 import pytest
 from book import ROOT, build, small_book
 from sphinx.util.inventory import InventoryFile
-from test_browser import chromium  # noqa: F401  (a fixture)
 from test_imports import HEAVY, ROOMS, names, path_of
 
 import companion
@@ -131,7 +130,7 @@ def test_every_module_says_how_it_is_imported(html):
 @pytest.mark.parametrize(
     "name", ["softmax_jvp", "logsumexp_of_chunks", "kl_div", "distill", "show_source"]
 )
-def test_the_search_finds_a_function(html, chromium, places, name):  # noqa: F811
+def test_the_search_finds_a_function(html, chromium, places, name):
     page = chromium.new_page()
     page.goto((html / "search.html").as_uri() + f"?q={name}")
     (place,) = {page.name for full, page in places.items() if full.endswith(f".{name}")}
