@@ -64,7 +64,7 @@ def places(html):
     """Where each name stands, as Sphinx has it: name -> page."""
     with (html / "objects.inv").open("rb") as file:
         inventory = InventoryFile.load(file, "", os.path.join)
-    kinds = ("py:function", "py:class", "py:method", "py:attribute", "py:data")
+    kinds = ("py:function", "py:class", "py:method", "py:property", "py:attribute", "py:data")
     objects = {name: item for kind in kinds for name, item in inventory.get(kind, {}).items()}
     return {
         name: html / address.partition("#")[0] for name, (_, _, address, _) in objects.items()
