@@ -4,13 +4,16 @@ Strict nbval compares text to the letter, which no float survives on another pro
 Here words and integers must be equal and floats within `tools.approx.RTOL`. Whatever a
 cell writes to stderr is not compared, but a Python warning in it fails the cell, unless
 the cell is tagged `shows-warning`; then a missing warning fails it.
+
+It stands above the tests of the core, too, which must start where there is nothing but NumPy,
+pytest and Hypothesis. So it imports no more than the standard library.
 """
 
 import os
 import re
 
 from tools.approx import Approx
-from tools.refresh import ENVIRONMENT
+from tools.environment import ENVIRONMENT
 
 os.environ.update(ENVIRONMENT)  # kernels inherit it
 

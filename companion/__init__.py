@@ -56,3 +56,5 @@ __all__ = [
     "softmax_squared_error",
     "softmax_squared_error_grad",
 ]
+
+__version__ = "0.1.0"  # pyproject.toml takes it from here

@@ -24,7 +24,7 @@ def as_floating(x):
     Returns
     -------
     work : ndarray
-        `x` as float32 or wider, in native byte order. May share memory with `x`.
+        `x` as float32 or wider, in native byte order, C-contiguous. May share memory with `x`.
     dtype : numpy.dtype
         float64 for integers and bools, else the dtype of `x`.
 
@@ -60,7 +60,7 @@ def as_real(x):
     Returns
     -------
     work : ndarray
-        `x` as float32 or wider, in native byte order. May share memory with `x`.
+        `x` as float32 or wider, in native byte order, C-contiguous. May share memory with `x`.
     dtype : numpy.dtype
         float64 for integers and bools, else the dtype of `x`.
 
@@ -79,7 +79,7 @@ def as_real(x):
             "arrays must have no mask; got a masked array. For logits use x.filled(-np.inf)."
         )
     given = type(x).__name__
-    x = np.asarray(x)
+    x = np.asarray(x, order="C")  # one order of memory, one order of sums
     # Floats and integers of other packages, bfloat16 and int4, are of kind V. They know what
     # they can become.
     if x.dtype.kind in "biu" or (x.dtype.kind == "V" and np.can_cast(x.dtype, np.int8)):
@@ -129,6 +129,40 @@ def as_pair(first, second, names):
         )
     common = np.promote_types(first.dtype, second.dtype)
     return first.astype(common, copy=False), second.astype(common, copy=False), (dtype, other)
+
+
+def common_dtype(dtypes, what):
+    """The dtype that all of some dtypes promote to, or the error in words.
+
+    Parameters
+    ----------
+    dtypes : list of numpy.dtype
+        At least one.
+    what : str
+        What the caller calls the arrays that have them.
+
+    Returns
+    -------
+    numpy.dtype
+
+    Raises
+    ------
+    TypeError
+        If there is none, as for float16 and bfloat16, which hold different numbers.
+
+    Examples
+    --------
+    >>> common_dtype([np.dtype(np.float16), np.dtype(np.float64)], "chunks")
+    dtype('float64')
+    """
+    try:
+        return np.result_type(*dtypes)
+    except TypeError:
+        kinds = " and ".join(sorted({str(dtype) for dtype in dtypes}))
+        raise TypeError(
+            f"{what} must have dtypes that NumPy promotes to one; got {kinds}. "
+            "Bring them to one with astype, such as float32."
+        ) from None
 
 
 def as_axis(axis):
@@ -353,9 +387,9 @@ def _sum_of_slices(x):
     """Sum over the first axis, in the order in which NumPy adds a row: eight lanes."""
     if len(x) < 8:
         return sum(x[1:], start=x[0].copy()) if len(x) else np.zeros(x.shape[1:], x.dtype)
-    lanes, whole = x[:8].copy(), len(x) - len(x) % 8
+    lanes, whole = x[:8], len(x) - len(x) % 8
     for start in range(8, whole, 8):
-        lanes += x[start : start + 8]
+        lanes = lanes + x[start : start + 8]
     while len(lanes) > 1:
         lanes = lanes[0::2] + lanes[1::2]
     total = lanes[0]
@@ -429,14 +463,11 @@ def sum_parts(x, axis=-1):
     largest = x.max(axis=axis, keepdims=True, initial=-np.inf)
     # A gap past the largest float is -inf, and its exponential 0: both are right.
     with np.errstate(over="ignore", under="ignore"):
-        gaps = np.subtract(x, largest, order="C")  # one order of memory, one order of sums
-        exps = np.exp(gaps)
-        peaks = gaps == 0
-        np.copyto(exps, 0, where=peaks)
-        rest = sum_over(exps, axis)
-    if np.count_nonzero(peaks) != np.count_nonzero(np.isfinite(largest)):  # ties
-        # All but one of them count in the rest; a row without a finite maximum has no peak.
-        rest += np.maximum(peaks.sum(axis=axis, keepdims=True) - 1, 0)
+        gaps = x - largest
+        below = gaps < 0
+        rest = sum_over(np.exp(gaps) * below, axis)
+    if x.size - np.count_nonzero(below) != rest.size:  # ties, or nan: all but one count
+        rest += np.maximum((gaps == 0).sum(axis=axis, keepdims=True) - 1, 0)
     return largest, gaps, rest
 
 
@@ -500,18 +531,26 @@ def compared(logits, target_logits):
     largest, gaps, log_rest = log_sum_parts(target_logits)
     with np.errstate(over="ignore", under="ignore"):
         t, ruled_out = np.exp(gaps - log_rest), np.isneginf(target_logits)
-        d = logits - np.where(ruled_out, 0, target_logits)
-        lost = np.isneginf(d) & ~ruled_out
-        d, mean = _centred(np.where(ruled_out | lost, 0, d), t)
+        lost = np.isneginf(logits) & ~ruled_out
+        d, mean = _centred(_difference(logits, target_logits, ruled_out | lost), t)
         # log(t exp(d)), also where t is 0 and d would be infinite.
         log_moved = np.where(ruled_out, (logits - largest) - mean, gaps + d) - log_rest
         near = (np.abs(d) < 1) & ~ruled_out
         divergence = _log_of_moved(t, d, near, log_moved)
         divergence = np.where(lost.any(axis=-1, keepdims=True), np.inf, divergence)
+        divergence = np.where(np.isnan(own_rest), np.nan, divergence)
         step = d - divergence  # log(p / t)
         close = t * np.expm1(np.minimum(step, 1))
         plain = np.exp(own_gaps - own_rest) - t
         return divergence, np.where(near & (np.abs(step) < 1), close, plain)
+
+
+def _difference(logits, target_logits, not_at):
+    """logits - target_logits, but 0 at some, and no farther than floats can be halved."""
+    with np.errstate(invalid="ignore"):  # inf - inf: is 0 there, or its row nan already
+        d = np.where(not_at, 0, logits - target_logits)
+    far = np.finfo(d.dtype).max / 4
+    return np.clip(d, -far, far)
 
 
 def _centred(d, t):

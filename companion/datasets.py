@@ -38,6 +38,11 @@ def digits(seed=0):
     -------
     Split
 
+    Raises
+    ------
+    ImportError
+        If scikit-learn is missing.
+
     References
     ----------
     Alpaydin & Kaynak (1998), "Optical Recognition of Handwritten Digits", UCI Machine
@@ -49,8 +54,13 @@ def digits(seed=0):
     >>> data.train_images.shape, data.test_images.shape
     ((1078, 64), (719, 64))
     """
-    from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
+    try:
+        from sklearn.datasets import load_digits
+        from sklearn.model_selection import train_test_split
+    except ImportError as error:
+        raise ImportError(
+            "companion.datasets.digits needs scikit-learn: pip install scikit-learn."
+        ) from error
 
     pixels, labels = load_digits(return_X_y=True)
     train_images, test_images, train_labels, test_labels = train_test_split(

@@ -14,8 +14,8 @@ from companion._core import (
     log_sum_parts,
     rounded,
 )
-from companion.functions import log_softmax, softmax
-from companion.losses import as_odds, residuals
+from companion.functions import softmax
+from companion.losses import as_odds, less_than_one, residuals
 
 
 def softmax_jacobian(logits):
@@ -57,11 +57,11 @@ def softmax_jacobian(logits):
            [-0.25,  0.25]])
     """
     logits, dtype = as_floating(logits)
-    p = softmax(logits)
+    p, less_one = less_than_one(logits)
     with np.errstate(under="ignore"):
         jacobian = -p[..., :, np.newaxis] * p[..., np.newaxis, :]
         diagonal = np.arange(logits.shape[-1])
-        jacobian[..., diagonal, diagonal] = -p * np.expm1(log_softmax(logits))
+        jacobian[..., diagonal, diagonal] = -p * less_one
     return rounded(jacobian, dtype)
 
 
@@ -145,7 +145,7 @@ def softmax_cross_entropy_grad(logits, targets):
     """
     logits, dtype = as_floating(logits)
     targets = as_targets(targets, logits)
-    p, less_one = softmax(logits), np.expm1(log_softmax(logits))
+    p, less_one = less_than_one(logits)
     sure = p > 0.5  # at most one class; there p * total - target would lose digits
     with np.errstate(under="ignore"):
         total = targets.sum(axis=-1, keepdims=True)

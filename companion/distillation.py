@@ -61,10 +61,11 @@ def distillation_loss(student_logits, teacher_logits, labels, *, temperature, al
     np.float64(0.15663084375911143)
     """
     student, teacher, dtype = _checked(student_logits, teacher_logits, temperature, alpha)
-    divergence, _ = compared(student / temperature, teacher / temperature)
+    divergence, _ = _softened(student, teacher, temperature)
     hard = softmax_cross_entropy_with_labels(student, labels)
     soft = _weighted(alpha * temperature**2, divergence[..., 0])
-    return rounded(soft + _weighted(1 - alpha, hard), dtype)
+    with np.errstate(over="ignore"):
+        return rounded(soft + _weighted(1 - alpha, hard), dtype)
 
 
 def distillation_loss_grad(student_logits, teacher_logits, labels, *, temperature, alpha):
@@ -110,14 +111,19 @@ def distillation_loss_grad(student_logits, teacher_logits, labels, *, temperatur
     array([-0.25,  0.25])
     """
     student, teacher, dtype = _checked(student_logits, teacher_logits, temperature, alpha)
-    _, soft = compared(student / temperature, teacher / temperature)
+    _, soft = _softened(student, teacher, temperature)
     hard = softmax_cross_entropy_with_labels_grad(student, labels)
     return rounded(_weighted(alpha * temperature, soft) + _weighted(1 - alpha, hard), dtype)
 
 
+def _softened(student, teacher, temperature):
+    with np.errstate(over="ignore", under="ignore"):
+        return compared(student / temperature, teacher / temperature)
+
+
 def _weighted(weight, part):
     # A part that has no weight does not count, also where it is inf.
-    with np.errstate(under="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
         return weight * part if weight else np.zeros_like(part)
 
 

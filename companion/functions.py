@@ -122,7 +122,7 @@ def softmax(x, axis=-1):
     largest = x.max(axis=axis, keepdims=True, initial=-np.inf)
     # A gap past the largest float is -inf, and its exponential 0: both are right.
     with np.errstate(over="ignore", under="ignore"):
-        exps = np.exp(np.subtract(x, largest, order="C"))
+        exps = np.exp(x - largest)
         return rounded(exps / sum_over(exps, axis), dtype)
 
 

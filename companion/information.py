@@ -7,7 +7,7 @@ tell how wrong it was.
 
 import numpy as np
 
-from companion._core import as_pair, excess, rounded
+from companion._core import as_pair, common_dtype, excess, rounded
 
 
 def entropy(p):
@@ -78,7 +78,7 @@ def cross_entropy(p, q):
     with np.errstate(divide="ignore", under="ignore"):
         surprise = -np.log(q)
         surprise = np.where((p == 0) & np.isinf(surprise), 0, surprise)
-        return rounded((p * surprise).sum(axis=-1), np.promote_types(*dtypes))
+        return rounded((p * surprise).sum(axis=-1), common_dtype(dtypes, "p and q"))
 
 
 def kl_divergence(p, q):
@@ -134,4 +134,4 @@ def kl_divergence(p, q):
         log_ratio = np.where(near, np.log1p((a - b) / b), np.log(a) - np.log(b))
         terms = np.where(near, a * excess(log_ratio), a * log_ratio + (b - a))
         total = np.where(never, q, terms).sum(axis=-1)
-    return rounded(total, np.promote_types(*dtypes))
+    return rounded(total, common_dtype(dtypes, "p and q"))

@@ -306,6 +306,29 @@ def residuals(logits, targets):
     >>> residuals(np.array([40.0, 0.0]), np.array([1.0, 0.0]))
     array([-4.24835426e-18,  4.24835426e-18])
     """
-    # Where p is nearly 1, expm1(log p) is p - 1 without the rounding of p to 1.
-    p, less_one = softmax(logits), np.expm1(log_softmax(logits))
+    p, less_one = less_than_one(logits)
     return np.where(p > 0.5, (1 - targets) + less_one, p - targets)
+
+
+def less_than_one(logits):
+    """Probabilities, and by how much they are less than 1, with the digits of p - 1.
+
+    Parameters
+    ----------
+    logits : ndarray of float, shape (..., K)
+        Logits in working precision.
+
+    Returns
+    -------
+    p : ndarray, shape (..., K)
+        softmax(logits).
+    less_one : ndarray, shape (..., K)
+        p - 1, not from p, which may have been rounded to 1, but as expm1(log p).
+
+    Examples
+    --------
+    >>> less_than_one(np.array([40.0, 0.0]))
+    (array([1.00000000e+00, 4.24835426e-18]), array([-4.24835426e-18, -1.00000000e+00]))
+    """
+    with np.errstate(under="ignore"):
+        return softmax(logits), np.expm1(log_softmax(logits))

@@ -12,19 +12,6 @@ from tools.refresh import canonical
 
 ROOT = Path(__file__).resolve().parent.parent
 JUPYTER_BOOK = Path(sys.executable).with_name("jupyter-book")
-PARTS = (
-    "_config.yml",
-    "_toc.yml",
-    "chapters",
-    "companion",
-    "site",
-    # these only travel with the notebooks
-    "LICENSE",
-    "LICENSE-text.md",
-    "constraints.txt",
-    "pyproject.toml",
-)
-
 # The addresses of a book that has some.
 SITE, REPOSITORY = "https://example.org/book/", "https://github.com/example/book"
 
@@ -38,14 +25,13 @@ myst:
 """
 
 
-def copy_book(folder):
-    for part in PARTS:
-        source = ROOT / part
-        if source.is_dir():
-            shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("_build"))
-        else:
-            shutil.copy(source, folder)
-    return folder
+def copy_of_the_repository(folder):
+    """A copy of what git would give to a newcomer, as long as nothing lies about."""
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").split()
+    patterns = [".git", *(line.rstrip("/") for line in ignored)]
+    return shutil.copytree(
+        ROOT, folder, ignore=shutil.ignore_patterns(*patterns), dirs_exist_ok=True
+    )
 
 
 def small_book(folder):

@@ -1,11 +1,15 @@
-"""Shared by the tests: the same examples in every run, and frameworks that must be there."""
+"""Shared by the tests: the same examples in every run, and frameworks that must be there.
+
+The tests of the core start with this file where there is NumPy, pytest and Hypothesis. So what
+only some tests need is imported by the fixture that gives it.
+"""
 
 import importlib
 import os
+import shutil
 import warnings
 
 import pytest
-from book import addressed_book, build, copy_book
 from hypothesis import settings
 
 import companion
@@ -25,21 +29,66 @@ def tensorflow():
 
 
 @pytest.fixture(scope="session")
-def html(tmp_path_factory):
-    """The folder of the built book."""
-    folder = copy_book(tmp_path_factory.mktemp("book"))
+def once(tmp_path_factory, worker_id):
+    """`once(fill)`: the folder that `fill(folder)` fills, for all processes of a run."""
+    from filelock import FileLock
+
+    alone = worker_id == "master"
+    shared = tmp_path_factory.getbasetemp() if alone else tmp_path_factory.getbasetemp().parent
+
+    def folder_of(fill):
+        folder = shared / fill.__name__
+        with FileLock(folder.with_suffix(".lock")):
+            done = folder.with_suffix(".done")
+            if not done.exists():  # also if the process that began has failed
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                fill(folder)
+                done.touch()
+        return folder
+
+    return folder_of
+
+
+def built(folder):
+    """Build the book in a folder."""
+    from book import build
+
     result = build(folder)
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
-    return folder / "_build" / "html"
 
 
 @pytest.fixture(scope="session")
-def addressed(tmp_path_factory):
+def html(once):
+    """The folder of the built book. Tests leave it as it is: others look at it meanwhile."""
+
+    def book(folder):
+        from book import copy_of_the_repository
+
+        built(copy_of_the_repository(folder))
+
+    return once(book) / "_build" / "html"
+
+
+@pytest.fixture(scope="session")
+def addressed(once):
     """The folder of a small built book that has both addresses."""
-    folder = addressed_book(tmp_path_factory.mktemp("addressed"))
-    result = build(folder)
-    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
-    return folder / "_build" / "html"
+
+    def small_book(folder):
+        from book import addressed_book
+
+        built(addressed_book(folder))
+
+    return once(small_book) / "_build" / "html"
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A running Chromium."""
+    from tools import browser
+
+    with browser.chromium() as running:
+        yield running
 
 
 def use_in_place_of_the_core(name):

@@ -38,6 +38,38 @@ def compute(folder, rank, world_size):
     np.savez(folder / f"result{rank}.npz", **results)
 
 
+def disagree(rank, world_size):
+    """The last process has something else than the others; what is said of it, per case."""
+    last = rank == world_size - 1
+    logits, labels = np.zeros((3, 2), np.float32), np.array([0, 1, 1])
+    cases = {
+        "wider": (logits.astype(np.float64), labels),
+        "narrower": (logits.astype(np.float16), labels),
+        "more examples": (np.zeros((4, 2), np.float32), np.array([0, 1, 1, 0])),
+        "no examples": (logits[:0], labels[:0]),
+        "other labels": (logits, labels[::-1]),
+        "labels of another type": (logits, labels.astype(np.uint8)),
+    }
+    for name, other in cases.items():
+        try:
+            given = other if last else (logits, labels)
+            loss, _ = softmax_cross_entropy_with_labels_and_grad(*given, 2 * rank)
+            print(name, "gives", loss.round(4).tolist(), sep="|")
+        except Exception as error:
+            print(name, type(error).__name__, error, sep="|")
+    outside(rank, logits, labels)
+
+
+def outside(rank, logits, labels):
+    """A group without some processes."""
+    group = dist.new_group([0])
+    try:
+        softmax_cross_entropy_with_labels_and_grad(logits, labels, 0, group=group)
+        print("outside", "gives", "", sep="|")
+    except RuntimeError as error:
+        print("outside", type(error).__name__, error, sep="|")
+
+
 def leave(rank, how):
     """The last process goes, or sleeps; the others are left to find out."""
     logits, labels = np.zeros((2, 3)), np.array([0, 1])
@@ -59,5 +91,7 @@ if __name__ == "__main__":
     dist.init_process_group("gloo", store, rank=rank, world_size=world_size)
     if sys.argv[4] == "compute":
         compute(folder, rank, world_size)
+    elif sys.argv[4] == "disagree":
+        disagree(rank, world_size)
     else:
         leave(rank, sys.argv[4])

@@ -14,8 +14,6 @@ from urllib.parse import unquote, urlsplit
 import axe_playwright_python
 import pytest
 
-from tools import browser
-
 AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
 STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 # Kilobytes over the wire, gzipped, figures left out. MathJax and its fonts are 320 of a
@@ -23,12 +21,6 @@ STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-pract
 BUDGET = {"chapter": 500, "other": 200}
 PLANTED = """<!doctype html><html lang="en"><head><title>Planted</title></head><body><main>
 <h1>Planted</h1>%s</main></body></html>"""
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with browser.chromium() as running:
-        yield running
 
 
 class Visit:

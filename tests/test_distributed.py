@@ -1,5 +1,6 @@
 """Cross-entropy over processes: 2 and 4 of them equal one, and nobody waits for the dead."""
 
+import json
 import os
 import re
 import subprocess
@@ -9,12 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from shard import bounds
+from torch import distributed as dist
 
 import companion
+from companion.one_pass import distributed
 from companion.one_pass.distributed import softmax_cross_entropy_with_labels_and_grad
 
 inf = np.inf
 SCRIPT = Path(__file__).resolve().parent / "shard.py"
+# Long double is double on Windows and Apple silicon.
+WIDE = [dtype for dtype in (np.longdouble,) if np.dtype(dtype).itemsize > 8]
 LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
 # Sums are taken in another order, and then one more product: as for the blocks of `fast`.
 ULPS = 8
@@ -74,7 +79,7 @@ def run(folder, world_size, action, limit):
         for rank in range(world_size)
     ]
     try:
-        if action != "compute":  # the last one goes or sleeps: what do the others say?
+        if action in ("die", "sleep"):  # the last one goes or sleeps: what do the others say?
             return [process.communicate(timeout=limit)[0] for process in processes[:-1]]
         return [process.communicate(timeout=limit)[0] for process in processes]
     finally:
@@ -153,19 +158,112 @@ def test_a_lost_process_is_an_error_in_seconds(tmp_path, action, world_size):
         assert float(re.search(r"after (\d+\.\d) s", said)[1]) < 10
 
 
+@pytest.fixture(scope="module")
+def disagreement(tmp_path_factory):
+    """What each of three processes said: name of the case -> kind and text."""
+    said = run(tmp_path_factory.mktemp("group"), 3, "disagree", limit=120)
+    lines = [[line.split("|") for line in text.splitlines() if "|" in line] for text in said]
+    return [{name: (kind, text) for name, kind, text in process} for process in lines], said
+
+
 @pytest.mark.parametrize(
-    ("logits", "labels", "error", "text"),
+    ("case", "what", "here", "there"),
     [
-        (np.zeros(3), 0, ValueError, r"shape \(N, C\) and labels \(N,\); got \(3,\) and \(\)"),
-        (np.zeros((2, 3)), [0], ValueError, r"got \(2, 3\) and \(1,\)"),
-        (np.zeros((1, 3)), [0.0], TypeError, "labels must be integers; got dtype float64"),
-        (np.zeros((1, 3), complex), [0], TypeError, "must be real numbers"),
+        ("wider", "dtype of the logits", "float32", "float64"),
+        ("narrower", "dtype of the logits", "float32", "float16"),
+        ("more examples", "number of examples", "3", "4"),
+        ("no examples", "number of examples", "3", "0"),
+        ("other labels", "labels", "[0 1 1]", "[1 1 0]"),
     ],
 )
-def test_bad_input_is_refused_before_anything_is_sent(logits, labels, error, text):
+def test_processes_that_disagree_all_hear_of_it(disagreement, case, what, here, there):
+    processes, said = disagreement
+    for process, got in zip(processes, [*(len(processes) - 1) * [here], there], strict=True):
+        assert process[case] == (
+            "ValueError",
+            f"all processes must have the same {what}; got {got} here and something else in "
+            "another process.",
+        ), said
+
+
+def test_labels_of_another_integer_type_are_the_same_labels(disagreement):
+    processes, said = disagreement
+    for process in processes:
+        kind, losses = process["labels of another type"]
+        assert kind == "gives", said
+        np.testing.assert_allclose(json.loads(losses), 3 * [np.log(6)], rtol=1e-4)
+
+
+def test_a_process_outside_the_group_is_told(disagreement):
+    (first, *others), said = disagreement
+    assert first["outside"][0] == "gives", said
+    for process in others:
+        assert process["outside"] == (
+            "RuntimeError",
+            "this process must be in the group; it is in another one only.",
+        ), said
+
+
+def test_a_group_that_does_not_reach_the_cpu_is_refused():
+    # As a group of NCCL is: its messages go from GPU to GPU.
+    dist.init_process_group("cuda:gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        with pytest.raises(RuntimeError, match=r"have a backend for the CPU.*'cuda:gloo'"):
+            softmax_cross_entropy_with_labels_and_grad(np.zeros((1, 3)), [0], 0)
+    finally:
+        dist.destroy_process_group()
+
+
+class Group:
+    """A group whose messages fail."""
+
+    def __init__(self, text):
+        self.text = text
+
+    def allreduce(self, *_):
+        raise RuntimeError(self.text)
+
+
+@pytest.mark.parametrize(
+    ("text", "lost"),
+    [
+        ("[gloo/transport/tcp/pair.cc:537] Connection closed by peer [127.0.0.1]:20833", True),
+        ("Read error [127.0.0.1]:2083: Connection reset by peer", True),
+        ("[gloo/transport/tcp/unbound_buffer.cc:81] Timed out waiting 3000ms for recv", True),
+        ("Application timeout caused pair closure", True),
+        ("writev [127.0.0.1]:9: Broken pipe", True),
+        ("No backend type associated with device type cpu", False),
+        ("Invalid scalar type", False),
+        ("out of memory", False),
+    ],
+)
+def test_only_what_is_the_fault_of_others_is_said_of_them(monkeypatch, text, lost):
+    monkeypatch.setattr(dist, "get_world_size", lambda group: 2)
+    expected = "all 2 processes of the group must take part" if lost else f"^{text}$"
+    with pytest.raises(RuntimeError, match=expected):
+        distributed._reduce(np.zeros(1), dist.ReduceOp.MAX, Group(text), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("logits", "labels", "first_class", "error", "text"),
+    [
+        (np.zeros(3), 0, 0, ValueError, r"and labels \(N,\); got \(3,\) and \(\)"),
+        (np.zeros((2, 3)), [0], 0, ValueError, r"got \(2, 3\) and \(1,\)"),
+        (np.zeros((1, 3)), [0.0], 0, TypeError, "labels must be integers; got dtype float64"),
+        (np.zeros((1, 3), complex), [0], 0, TypeError, "must be real numbers"),
+        (np.zeros((1, 3)), [0], 1.0, TypeError, "first_class must be an integer; got 1.0"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_refused_before_anything_is_sent(logits, labels, first_class, error, text):
     # No group exists here: sending would raise another error.
     with pytest.raises(error, match=text):
-        softmax_cross_entropy_with_labels_and_grad(logits, labels, 0)
+        softmax_cross_entropy_with_labels_and_grad(logits, labels, first_class)
+
+
+@pytest.mark.parametrize("dtype", WIDE)
+def test_more_bits_than_can_be_sent_are_refused(dtype):
+    with pytest.raises(TypeError, match=r"at most 64 bits, .*Use float64"):
+        softmax_cross_entropy_with_labels_and_grad(np.zeros((1, 3), dtype), [0], 0)
 
 
 def test_without_a_group_the_error_says_what_to_call():

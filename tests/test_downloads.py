@@ -10,7 +10,7 @@ from zipfile import ZipFile
 
 import nbformat
 import pytest
-from test_browser import Visit, chromium, faults  # noqa: F401  (a fixture)
+from test_browser import Visit, faults
 
 from tools import pdf
 from tools.refresh import execute
@@ -105,7 +105,7 @@ def test_the_zip_of_pages_holds_the_whole_site(html):
     assert "index.html" in taken
 
 
-def test_unpacked_pages_open_from_files(unpacked, chromium):  # noqa: F811
+def test_unpacked_pages_open_from_files(unpacked, chromium):
     folder = unpacked / Path(PAGES).stem
     context, found = chromium.new_context(viewport={"width": 1280, "height": 800}), []
     start = context.new_page()

@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 import pytest
 from book import SITE, build, set_config, small_book
 from matplotlib.image import imread
-from test_browser import chromium  # noqa: F401  (a fixture)
 
 PROPERTIES = ("title", "description", "type", "url", "site_name", "image", "image:alt")
 
@@ -138,7 +137,7 @@ def test_a_redirect_that_leads_nowhere_stops_the_build(tmp_path, case):
     assert (build(folder).returncode == 0) == builds
 
 
-def test_a_redirect_leads_to_the_same_place_of_the_new_page(addressed, chromium):  # noqa: F811
+def test_a_redirect_leads_to_the_same_place_of_the_new_page(addressed, chromium):
     page = chromium.new_page()
     page.goto((addressed / "chapters" / "moved.html").as_uri() + "#a-page")
     page.wait_for_url("**/chapters/plain.html#a-page")
@@ -169,7 +168,7 @@ def test_what_is_no_address_stops_the_build(tmp_path, key, value):
 
 
 @pytest.mark.parametrize("missing", ["nowhere", "a/deep/path/nowhere.html"])
-def test_the_page_for_a_missing_page_works_at_any_depth(addressed, chromium, missing):  # noqa: F811
+def test_the_page_for_a_missing_page_works_at_any_depth(addressed, chromium, missing):
     page, errors = chromium.new_page(), []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("requestfailed", lambda request: errors.append(request.url))

@@ -16,8 +16,8 @@ ROOMS = {
     "": "_core functions naive information losses derivatives distillation regression datasets",
     "one_pass": "_rows fast compiled streaming linear distributed",
     "book": "plotting show measured",
-    "equivalents": "axes pytorch tensorflow keras",
-    "frameworks": "pytorch keras table",
+    "equivalents": "_sixteen_bits axes pytorch tensorflow keras",
+    "frameworks": "_checks pytorch keras table",
     "exercises": "exercise native result running derivation numerical_stability derivatives "
     "mse_vs_cross_entropy framework_equivalents distillation one_pass",
 }
@@ -28,7 +28,11 @@ OUTSIDE = {
     "companion.book.plotting": {"matplotlib"},
     "companion.one_pass.compiled": {"numba"},
     "companion.one_pass.distributed": {"torch"},
+    "companion.frameworks.pytorch": {"torch"},
+    "companion.frameworks.keras": {"keras"},
 }
+# What pip calls a package that has another name in Python.
+CALLED = {"sklearn": "scikit-learn"}
 
 
 def names(room):
@@ -109,6 +113,43 @@ def test_the_core_and_one_pass_import_numpy_and_each_other(module):
             assert package in OUTSIDE.get(module, ()), name
 
 
+def imports_at_the_top(source):
+    """What a module loads when it is imported: not what its functions load when called."""
+    tree = ast.parse(source)
+    for statement in tree.body:
+        if not isinstance(statement, ast.FunctionDef | ast.ClassDef):
+            yield from imports(ast.unparse(statement))
+
+
+def test_every_module_that_loads_a_package_is_in_the_table():
+    for module in (m for room in ROOMS for m in names(room)):
+        loaded = {n.split(".")[0] for n in imports_at_the_top(path_of(module).read_text())}
+        assert loaded & set(HEAVY) <= OUTSIDE.get(module, set()), module
+
+
+def error_without(package, statement):
+    """The type and the words of what `statement` raises where a package is missing."""
+    script = (
+        f"import sys\nsys.modules[{package!r}] = None\ntry:\n    {statement}\n"
+        "except Exception as error:\n    print((type(error).__name__, str(error)))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    return ast.literal_eval(run.stdout)
+
+
+@pytest.mark.parametrize(
+    ("module", "package"), [(m, p) for m in OUTSIDE for p in sorted(OUTSIDE[m])]
+)
+def test_a_missing_package_is_named_with_the_way_to_get_it(module, package):
+    call = "; companion.datasets.digits()" if module == "companion.datasets" else ""
+    kind, words = error_without(package, f"import {module}{call}")
+    assert kind == "ImportError"  # not the ModuleNotFoundError of Python's own import
+    assert words.startswith(module)
+    assert f"pip install {CALLED.get(package, package)}" in words
+
+
 @pytest.mark.parametrize("module", [m for m in CORE if m not in OUTSIDE])
 def test_the_core_uses_little_of_the_standard_library(module):
     outside = {n for n in imports(path_of(module).read_text()) if not n.startswith("companion")}
@@ -148,5 +189,5 @@ def test_every_module_has_its_room():
 @pytest.mark.parametrize("module", names("equivalents"))
 def test_specifications_import_numpy_and_the_core_only(module):
     outside = {n for n in imports(path_of(module).read_text()) if not n.startswith("companion")}
-    assert outside <= {"numpy", "math"}
+    assert outside <= {"numpy", *STANDARD, "functools"}
     assert loaded_by(f"import {module}") == []

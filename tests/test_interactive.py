@@ -8,7 +8,7 @@ import re
 
 import numpy as np
 import pytest
-from test_browser import Visit, chromium  # noqa: F401  (a fixture)
+from test_browser import Visit
 
 import companion
 from companion import naive
@@ -25,7 +25,7 @@ FIGURES = {
 
 
 @pytest.fixture(scope="module", params=["light", "dark"])
-def context(chromium, request):  # noqa: F811
+def context(chromium, request):
     context = chromium.new_context(
         viewport={"width": 360, "height": 800}, color_scheme=request.param
     )
@@ -174,7 +174,7 @@ def test_a_wrong_number_would_be_seen(html, context, tmp_path):
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_without_scripts_the_sentence_stands(html, chromium, name):  # noqa: F811
+def test_without_scripts_the_sentence_stands(html, chromium, name):
     context = chromium.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto((html / "chapters" / f"{FIGURES[name]}.html").as_uri())

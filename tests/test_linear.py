@@ -2,11 +2,17 @@
 
 import tracemalloc
 
+import ml_dtypes
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import companion
+from companion.one_pass import linear
 from companion.one_pass.linear import linear_cross_entropy
+
+inf = np.inf
 
 
 def draw(N, D, V, dtype=np.float64, scale=1.0):
@@ -109,3 +115,67 @@ def test_bad_input_is_refused(case):
     given, error, text = BAD[case]
     with pytest.raises(error, match=text):
         linear_cross_entropy(*given)
+
+
+def test_a_class_that_is_ruled_out_gives_no_slope():
+    for weight in ([[1.0, -inf, 2.0]], [[1.0, 2.0, -inf]]):
+        loss, hidden_grad, weight_grad = linear_cross_entropy(np.ones((1, 1)), weight, [0])
+        kept = np.delete(weight, np.argmin(weight), axis=1)
+        wanted, hidden_wanted, _ = linear_cross_entropy(np.ones((1, 1)), kept, [0])
+        np.testing.assert_allclose(loss, wanted, rtol=1e-15)
+        np.testing.assert_allclose(hidden_grad, hidden_wanted, rtol=1e-15)
+        assert weight_grad[0, np.argmin(weight)] == 0
+
+
+def test_what_has_no_softmax_is_nan_with_a_warning():
+    with pytest.warns(RuntimeWarning, match="invalid value"):
+        loss, *_ = linear_cross_entropy(np.full((1, 1), inf), np.ones((1, 2)), [0])
+    assert np.isnan(loss).all()
+
+
+@pytest.mark.parametrize(
+    "dtype", [np.float16, ml_dtypes.bfloat16, np.float32, np.float64, np.longdouble]
+)
+def test_every_float_type_is_kept(dtype):
+    rng = np.random.default_rng(0)
+    hidden, weight = (
+        rng.normal(size=(5, 3)).astype(dtype),
+        rng.normal(size=(3, 7)).astype(dtype),
+    )
+    results = linear_cross_entropy(hidden, weight, np.arange(5))
+    assert {result.dtype for result in results} == {np.dtype(dtype)}
+    work = np.promote_types(dtype, np.float32)
+    wide = linear_cross_entropy(hidden.astype(work), weight.astype(work), np.arange(5))
+    for result, exact in zip(results, wide, strict=True):
+        np.testing.assert_array_equal(result, exact.astype(dtype))  # rounded once
+
+
+@settings(max_examples=100)
+@given(
+    st.integers(1, 40),
+    st.integers(1, 5),
+    st.integers(1, 60),
+    st.integers(1, 4000),
+    st.sampled_from("bBhHiIlLqQ"),
+    st.integers(0, 99),
+)
+def test_no_piece_of_examples_or_classes_changes_more_than_digits(N, D, V, chunk, kind, seed):
+    rng = np.random.default_rng(seed)
+    hidden, weight = rng.normal(size=(N, D)), rng.normal(size=(D, V))
+    labels = rng.integers(V, size=N).astype(kind)
+    loss, hidden_grad, weight_grad = linear_cross_entropy(hidden, weight, labels, chunk=chunk)
+    wanted, by_logits = companion.softmax_cross_entropy_with_labels_and_grad(
+        hidden @ weight, labels
+    )
+    close = {"rtol": 1e-10, "atol": 1e-12}
+    np.testing.assert_allclose(loss, wanted, **close)
+    np.testing.assert_allclose(hidden_grad, by_logits @ weight.T, **close)
+    np.testing.assert_allclose(weight_grad, hidden.T @ by_logits, **close)
+
+
+def test_very_many_examples_are_taken_in_pieces():
+    pieces = list(linear._pieces(262_144, 60, linear.CHUNK // 8))
+    assert all(len(parts) == 1 for _, parts in pieces)  # all 60 classes at once
+    rows = [row for rows, _ in pieces for row in range(rows.start, rows.stop)]
+    assert rows == list(range(262_144))
+    assert len(pieces) < 100

@@ -51,6 +51,13 @@ def test_keeps_the_rules(chapter, rule):
     assert list(rule(read(chapter))) == []
 
 
+def test_computes_with_no_type_that_differs_between_systems(chapter):
+    # Long double has 64, 80 or 128 bits; the integer that is called long 32 or 64.
+    sources = [cell.source for cell in read(chapter).cells if cell.cell_type == "code"]
+    for name in ("longdouble", "float128", "np.long"):
+        assert not [source for source in sources if name in source], name
+
+
 # Planted faults.
 
 

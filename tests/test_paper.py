@@ -3,13 +3,13 @@
 import io
 import itertools
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 from matplotlib.image import imread
 from pypdf import PdfReader
-from test_browser import chromium  # noqa: F401  (a fixture)
 
 from tools import pdf
 
@@ -19,7 +19,7 @@ POINTS = 72 / 25.4  # in a millimetre
 NAMES = pdf.documents(TOC)
 
 
-def printed(chromium, file):  # noqa: F811
+def printed(chromium, file):
     """A page as a reader's browser prints it to A4."""
     page = chromium.new_page()
     page.goto(file.as_uri(), wait_until="load")
@@ -55,7 +55,7 @@ def colours(image):
 # One page, from a reader's browser.
 
 
-def test_the_cheat_sheet_is_one_page_that_can_be_read(html, chromium):  # noqa: F811
+def test_the_cheat_sheet_is_one_page_that_can_be_read(html, chromium):
     sheet = printed(chromium, html / "chapters" / "cheat_sheet.html")
     assert len(sheet.pages) == 1
     sizes = sizes_of_words(sheet.pages[0])
@@ -71,7 +71,7 @@ def test_the_cheat_sheet_is_one_page_that_can_be_read(html, chromium):  # noqa: 
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_printed_page_has_no_frame(html, chromium, name):  # noqa: F811
+def test_a_printed_page_has_no_frame(html, chromium, name):
     page = chromium.new_page()
     page.goto((html / f"{name}.html").as_uri())
     page.emulate_media(media="print")
@@ -88,7 +88,7 @@ def test_a_printed_page_has_no_frame(html, chromium, name):  # noqa: F811
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_nothing_is_cut_off_on_paper(html, chromium, name):  # noqa: F811
+def test_nothing_is_cut_off_on_paper(html, chromium, name):
     """Formulas, code, tables and figures are no wider than the text on A4."""
     page = chromium.new_page(viewport={"width": 703, "height": 1000})  # A4 without the margins
     page.goto((html / f"{name}.html").as_uri())
@@ -105,7 +105,7 @@ def test_nothing_is_cut_off_on_paper(html, chromium, name):  # noqa: F811
     page.close()
 
 
-def test_a_dark_page_prints_on_white(html, chromium):  # noqa: F811
+def test_a_dark_page_prints_on_white(html, chromium):
     page = chromium.new_page(color_scheme="dark")
     page.goto((html / "chapters" / "notation.html").as_uri())
     dark, _ = colours(page.screenshot())
@@ -120,7 +120,7 @@ def test_a_dark_page_prints_on_white(html, chromium):  # noqa: F811
     page.close()
 
 
-def test_folded_answers_print_as_the_reader_left_them(html, chromium):  # noqa: F811
+def test_folded_answers_print_as_the_reader_left_them(html, chromium):
     page = chromium.new_page()
     page.goto((html / "chapters" / "derivation.html").as_uri())
     page.emulate_media(media="print")
@@ -135,11 +135,14 @@ def test_folded_answers_print_as_the_reader_left_them(html, chromium):  # noqa: 
 
 
 @pytest.fixture(scope="module")
-def book(html, chromium, tmp_path_factory):  # noqa: F811
-    before = sorted(html.rglob("*"))
-    target = tmp_path_factory.mktemp("pdf") / pdf.NAME
-    pdf.print_book(chromium, html, target)
-    assert sorted(html.rglob("*")) == before
+def book(html, chromium, tmp_path_factory):
+    # A copy, since a page that joins all others lies among them while it is printed.
+    site = tmp_path_factory.mktemp("site") / "html"
+    shutil.copytree(html, site)
+    before = sorted(site.rglob("*"))
+    target = site.parent / pdf.NAME
+    pdf.print_book(chromium, site, target)
+    assert sorted(site.rglob("*")) == before
     return PdfReader(target)
 
 

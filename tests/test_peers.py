@@ -33,7 +33,7 @@ def outcome():
                 capture_output=True,
                 text=True,
                 cwd=ROOT,
-                env=os.environ | {"OMP_NUM_THREADS": "1"},
+                env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
             )
             assert run.returncode == 0, run.stderr[-3000:]
             known[framework] = json.loads(run.stdout.strip().splitlines()[-1])

@@ -23,12 +23,17 @@ large where R is: an exponent is a gap between two logits, and half an ulp of a 
 512 ulps of its exponential, two or three digits of sixteen. That happens to probabilities
 close to 0, and to logarithms of those close to 1, where other libraries give 0. The bound of
 the last four rows is 12 ulps for R = 1, and 26 for R = 10.
+
+Of entropy and cross-entropy 4 ulps are asserted, of `kl_divergence` 8 and of
+`softmax_kl_divergence` twice the last row's, for two rows of logits between 1e-12 and 30 apart.
 """
 
 import ml_dtypes
 import mpmath
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import special
 
 import companion as c
@@ -244,6 +249,209 @@ def test_logsumexp_near_its_zero():
     z = np.array([[-np.log(2) + 1e-8, -np.log(2)]])
     high, _ = exact_rows(lse, z)
     np.testing.assert_allclose(c.logsumexp(z), high, rtol=1e8 * np.finfo(float).eps)
+
+
+# Divergences, also of near neighbours: terms that are each at least 0 lose nothing.
+
+CLOSENESS = [1e-12, 1e-7, 1e-4, 1e-2, 1, 30]
+WIDE = [np.float32, np.float64]
+wide_dtypes = pytest.mark.parametrize("dtype", WIDE, ids=lambda dtype: np.dtype(dtype).name)
+
+
+def generalised_kl(p, q):
+    pairs = zip(p, q, strict=True)
+    return mpmath.fsum((a * mpmath.log(a / b) if a else 0) - a + b for a, b in pairs)
+
+
+def softmax_kl(z, v):
+    return mpmath.fsum(
+        mpmath.exp(b) * (b - a) for a, b in zip(log_probs(z), log_probs(v), strict=True)
+    )
+
+
+def neighbours(dtype, R, closeness, rows=20, K=10):
+    rng = np.random.default_rng(R)
+    v = rng.uniform(-R, R, size=(rows, K)).astype(dtype)
+    return (v + closeness * rng.normal(size=v.shape)).astype(dtype), v
+
+
+def _ulps_of_normal(computed, function, *arguments):
+    """In ulps of each value that is a normal number; where it is 0, ours is 0."""
+    high, low = exact_rows(function, *arguments, digits=600)
+    normal = high >= np.finfo(computed.dtype).tiny
+    assert (computed[high == 0] == 0).all()
+    assert (computed >= 0).all()
+    return ulps(computed[normal], (high[normal], low[normal])) if normal.any() else 0
+
+
+@wide_dtypes
+@pytest.mark.parametrize("closeness", CLOSENESS)
+def test_kl_divergence_in_ulps(dtype, closeness):
+    z, v = neighbours(np.float64, 3, closeness, rows=60)
+    p, q = c.softmax(v).astype(dtype), c.softmax(z).astype(dtype)
+    p, q = p[(q > 0).all(axis=-1)], q[(q > 0).all(axis=-1)]
+    assert _ulps_of_normal(c.kl_divergence(p, q), generalised_kl, p, q) <= 8
+
+
+@over_ranges
+@wide_dtypes
+@pytest.mark.parametrize("closeness", CLOSENESS)
+def test_softmax_kl_divergence_in_ulps(dtype, R, closeness):
+    z, v = neighbours(dtype, R, closeness)
+    computed = c.softmax_kl_divergence(z, v)
+    # A small t is as wrong as its gap, and so is its p.
+    assert _ulps_of_normal(computed, softmax_kl, z, v) <= 2 * gap_ulps(dtype, R)
+
+
+@pytest.mark.parametrize("dtype", SIXTEEN, ids=lambda dtype: dtype.name)
+def test_divergences_in_sixteen_bits_are_rounded_once(dtype):
+    z, v = neighbours(dtype, 3, 0.5)
+    p, q = c.softmax(v), c.softmax(z)
+    for computed, exact in (
+        (c.softmax_kl_divergence(z, v), exact_rows(softmax_kl, z, v)),
+        (c.kl_divergence(p, q), exact_rows(generalised_kl, p, q)),
+    ):
+        assert ulps(computed, exact) <= 0.55
+
+
+@wide_dtypes
+def test_entropy_and_cross_entropy_in_ulps(dtype):
+    p = np.random.default_rng(0).dirichlet(np.ones(10), 100).astype(dtype)
+    q = p[::-1].copy()
+
+    def exact(p, q):
+        return -mpmath.fsum(a * mpmath.log(b) for a, b in zip(p, q, strict=True))
+
+    assert ulps(c.cross_entropy(p, q), exact_rows(exact, p, q)) <= 4
+    assert ulps(c.entropy(p), exact_rows(exact, p, p)) <= 4
+
+
+@wide_dtypes
+@pytest.mark.parametrize("T", [0.05, 1, 4, 20, 1e3, 1e6, 1e9])
+def test_distillation_in_ulps_at_every_temperature(dtype, T):
+    z, v = neighbours(dtype, 10, 1)
+    labels = np.zeros(len(z), int)
+
+    def loss(z, v):
+        return T * T * softmax_kl([a / T for a in z], [a / T for a in v])
+
+    def grad(z, v):
+        p, q = probs([a / T for a in z]), probs([a / T for a in v])
+        return [T * (a - b) for a, b in zip(p, q, strict=True)]
+
+    given = {"temperature": T, "alpha": 1.0}
+    # Two small probabilities as above, and what dividing each logit by T rounds.
+    bound = 6 * gap_ulps(dtype, max(1, 10 / T))
+    assert _ulps_of_normal(c.distillation_loss(z, v, labels, **given), loss, z, v) <= bound
+    computed = c.distillation_loss_grad(z, v, labels, **given)
+    assert _ulps_of_largest(computed, grad, z, v) <= bound
+
+
+@settings(max_examples=300)
+@given(
+    st.sampled_from([10, 3, 1]),
+    st.floats(-9, 1.5),
+    st.floats(0, 7),
+    st.integers(0, 2**32),
+    st.sampled_from(WIDE),
+)
+def test_no_divergence_and_no_distillation_loss_is_negative(R, closeness, heat, seed, dtype):
+    rng = np.random.default_rng(seed)
+    v = (R * rng.normal(size=(20, 6))).astype(dtype)
+    z = (v + 10**closeness * rng.normal(size=v.shape)).astype(dtype)
+    assert (c.softmax_kl_divergence(z, v) >= 0).all()
+    assert (c.kl_divergence(c.softmax(v), c.softmax(z)) >= 0).all()
+    assert (c.distillation_loss(z, v, [0] * 20, temperature=10**heat, alpha=1) >= 0).all()
+
+
+# Gradients at targets that have an entry near 1, and Jacobians of very many classes.
+
+
+@over_ranges
+@wide_dtypes
+@pytest.mark.parametrize("spare", [0, 1e-30, 1e-12, 1e-3, 0.1])
+def test_gradient_at_targets_near_one_in_ulps(dtype, R, spare):
+    z = draw(dtype, R, rows=40)
+    hot = c.one_hot(z.argmax(axis=-1), 10)
+    targets = np.where(hot == 1, 1, spare / 9).astype(dtype)
+    computed = c.softmax_cross_entropy_grad(z, targets)
+    bound = gap_ulps(dtype, R)
+    high, low = exact_rows(soft_grad, z, targets, digits=350)
+    # In ulps of what the largest entry is made of: the smoothing, or the probability.
+    others = np.where(hot == 1, 0, np.abs(exact_rows(probs, z, digits=350)[0]))
+    unit = np.maximum(np.abs(high).max(axis=-1, keepdims=True), others.max(-1, keepdims=True))
+    unit = np.maximum(unit, np.finfo(dtype).tiny)
+    assert ulps(computed, (high, low), unit) <= bound
+
+
+@wide_dtypes
+@pytest.mark.parametrize("K", [10, 1000, 50_257])
+def test_jvp_of_very_many_classes(dtype, K):
+    z = np.random.default_rng(K).normal(size=K).astype(dtype)
+    p = special.softmax(z.astype(np.longdouble))
+    for v in (np.eye(1, K)[0], np.ones(K), np.random.default_rng(0).normal(size=K)):
+        v = v.astype(dtype)
+        wide = v.astype(np.longdouble)
+        exact = p * (wide - (p * wide).sum())
+        error = np.abs(c.softmax_jvp(z, v) - exact)
+        # The mean of v is a sum of K roundings: its condition is the mean of |v|.
+        condition = p * (np.abs(exact / p) + (p * np.abs(wide)).sum())
+        assert (error <= 16 * np.finfo(dtype).eps * condition).all()
+
+
+@wide_dtypes
+def test_the_jacobian_is_symmetric_and_right_off_the_diagonal(dtype):
+    for R in (0, 1, 10, 50):
+        z = (R * np.random.default_rng(R).normal(size=(3, 500))).astype(dtype)
+        J, p = c.softmax_jacobian(z), c.softmax(z)
+        np.testing.assert_array_equal(J, np.swapaxes(J, -1, -2))
+        product = p[:, :, np.newaxis] * p[:, np.newaxis, :]
+        off = ~np.eye(500, dtype=bool)
+        np.testing.assert_array_equal(J[:, off], -product[:, off])
+
+
+# The binary case.
+
+
+def sigmoid_loss(z, t):
+    return [b * mpmath.log1p(mpmath.exp(-a)) + (1 - b) * mpmath.log1p(mpmath.exp(a))
+            for a, b in zip(z, t, strict=True)]  # fmt: skip
+
+
+def sigmoid_grad(z, t):
+    return [(1 - b) - 1 / (1 + mpmath.exp(a)) for a, b in zip(z, t, strict=True)]
+
+
+@over_ranges
+@over_dtypes
+def test_the_sigmoid_in_ulps(dtype, R):
+    z = draw(dtype, R, rows=40)
+    for t in (np.zeros_like(z), np.ones_like(z), np.full_like(z, 0.25)):
+        high, low = exact_rows(sigmoid_loss, z, t, digits=350)
+        normal = high >= float(ml_dtypes.finfo(dtype).tiny)
+        loss = c.sigmoid_cross_entropy(z, t)
+        assert ulps(loss[normal], (high[normal], low[normal])) <= limit(dtype, 0.55, 3)
+        high, low = exact_rows(sigmoid_grad, z, t, digits=350)
+        unit = np.maximum(np.abs(high), np.asarray(t, float))
+        normal = np.abs(high) >= float(ml_dtypes.finfo(dtype).tiny)
+        grad = c.sigmoid_cross_entropy_grad(z, t)
+        unit = np.where(t == 0.25, unit, high)[normal]
+        assert ulps(grad[normal], (high[normal], low[normal]), unit) <= limit(dtype, 0.55, 4)
+
+
+@wide_dtypes
+def test_the_sigmoid_is_the_softmax_of_two(dtype):
+    z, t = draw(dtype, 50), np.random.default_rng(1).uniform(size=(300, 10)).astype(dtype)
+    two = np.stack([z, np.zeros_like(z)], axis=-1)
+    of_two = np.stack([t, 1 - t], axis=-1)
+    np.testing.assert_allclose(
+        c.sigmoid_cross_entropy(z, t), c.softmax_cross_entropy(two, of_two),
+        rtol=8 * np.finfo(dtype).eps,
+    )  # fmt: skip
+    np.testing.assert_allclose(
+        c.sigmoid_cross_entropy_grad(z, t), c.softmax_cross_entropy_grad(two, of_two)[..., 0],
+        rtol=0, atol=4 * np.finfo(dtype).eps,
+    )  # fmt: skip
 
 
 # The libraries, where they are right. float64: a few roundings. float32: theirs and ours.

@@ -9,7 +9,7 @@ import itertools
 import ml_dtypes
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -110,7 +110,7 @@ def test_cross_entropy_over_chunks(chunks, data):
     label = data.draw(st.integers(0, len(whole) - 1))
     with np.errstate(invalid="ignore"):
         wanted = companion.softmax_cross_entropy_with_labels(whole, label)
-    got = streaming.softmax_cross_entropy_with_labels_of_chunks(chunks, label)
+        got = streaming.softmax_cross_entropy_with_labels_of_chunks(chunks, label)
     np.testing.assert_allclose(got, wanted, **CLOSE)
 
 
@@ -192,3 +192,88 @@ def test_bad_input_is_refused_in_the_words_of_the_core(case):
     call, error, text = BAD[case]
     with pytest.raises(error, match=text):
         call()
+
+
+# Labels of every type that can hold them, wherever the chunks are cut.
+
+INTEGERS = [np.dtype(kind) for kind in "bBhHiIlLqQ"]
+
+
+@settings(max_examples=200)
+@given(st.data())
+def test_labels_of_every_integer_type_at_every_cut(data):
+    dtype = data.draw(st.sampled_from(INTEGERS))
+    K = data.draw(st.one_of(st.integers(1, 20), st.integers(200, 700), st.just(66_000)))
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    z = rng.normal(size=(3, K)).astype(np.float32)
+    labels = rng.integers(min(K, np.iinfo(dtype).max + 1), size=3).astype(dtype)
+    cuts = sorted(data.draw(st.lists(st.integers(0, K), max_size=4)))
+    chunks = np.split(z, cuts, axis=1)
+    got = streaming.softmax_cross_entropy_with_labels_of_chunks(chunks, labels)
+    wanted = companion.softmax_cross_entropy_with_labels(z, labels)
+    np.testing.assert_allclose(got, wanted, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", INTEGERS, ids=lambda dtype: dtype.name)
+def test_a_label_that_is_out_of_range_in_every_integer_type(dtype):
+    chunks = [np.zeros((2, 100)), np.zeros((2, 20))]
+    for wrong in {-1, 120, 255, np.iinfo(dtype).max, np.iinfo(dtype).min} - {0}:
+        if np.iinfo(dtype).min <= wrong <= np.iinfo(dtype).max:
+            with pytest.raises(ValueError, match=rf"0\.\.119 .* got {wrong} at position"):
+                streaming.softmax_cross_entropy_with_labels_of_chunks(
+                    chunks, np.array([0, wrong], dtype)
+                )
+
+
+@pytest.mark.parametrize("row", [[inf, 0.0], [inf, inf], [-inf, -inf]])
+@pytest.mark.parametrize("cut", [0, 1, 2])
+def test_a_row_without_softmax_is_nan_with_a_warning(row, cut):
+    chunks = [row[:cut], row[cut:]]
+    with pytest.warns(RuntimeWarning, match="invalid value"):
+        assert np.isnan(streaming.softmax_cross_entropy_with_labels_of_chunks(chunks, 0))
+    with pytest.warns(RuntimeWarning, match="invalid value"):
+        assert np.isnan(np.concatenate(list(streaming.softmax_of_chunks(chunks)))).all()
+
+
+def test_no_setting_of_the_caller_makes_an_underflow_an_error():
+    chunks = [[[0.0, -1000], [1e-300, 0]], [[-740.0, 5e-324], [-1e-300, -745]]]
+    with np.errstate(all="raise"):
+        streaming.logsumexp_of_chunks(chunks)
+        streaming.softmax_cross_entropy_with_labels_of_chunks(chunks, [3, 1])
+        list(streaming.softmax_of_chunks(chunks))
+
+
+def test_the_rest_of_equal_logits_is_a_whole_number():
+    for dtype in (np.float32, np.float64):
+        assert state_of(np.zeros(10**6, dtype)).rest == 10**6 - 1
+
+
+class Table(dict):
+    columns = ("a", "b")
+
+
+@pytest.mark.parametrize("chunks", ["abc", b"abc", {"a": [1.0]}, Table()], ids=repr)
+def test_what_is_no_sequence_of_arrays_is_called_by_its_name(chunks):
+    for f in (
+        streaming.logsumexp_of_chunks,
+        lambda chunks: streaming.softmax_cross_entropy_with_labels_of_chunks(chunks, 0),
+        lambda chunks: list(streaming.softmax_of_chunks(chunks)),
+    ):
+        with pytest.raises(TypeError) as caught:
+            f(chunks)
+        assert str(caught.value) == (
+            "chunks must be an iterable of arrays, the logits cut along the last axis; "
+            f"got {type(chunks).__name__}. Pass a list of arrays."
+        )
+
+
+def test_chunks_of_unlike_shapes_and_types_are_refused():
+    chunks = [np.zeros((1, 2)), np.zeros((3, 2))]
+    text = r"same shape but for the last axis; got \(3,\) without it, after \(1,\)"
+    with pytest.raises(ValueError, match=text):
+        streaming.logsumexp_of_chunks(chunks)
+    with pytest.raises(ValueError, match=text):
+        streaming.softmax_cross_entropy_with_labels_of_chunks(chunks, [0, 1, 0])
+    chunks = [np.zeros(2, np.float16), np.zeros(2, ml_dtypes.bfloat16)]
+    with pytest.raises(TypeError, match="promotes to one; got bfloat16 and float16"):
+        streaming.logsumexp_of_chunks(chunks)

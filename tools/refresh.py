@@ -3,8 +3,9 @@
     python -m tools.refresh [chapters/derivation.ipynb ...]
 
 A canonical notebook has its outputs, fixed cell ids, no stderr, no timestamps, only the
-tags that we use, and the description of its page. Once `_config.yml` has the address of the
-repository, its first code cell installs the companion where that is missing. Markdown cells
+tags that we use, and the description of its page. Its first code cell stops in words where the
+companion is missing, or is another package of that name. Once `_config.yml` has the address of
+the repository, a cell before it installs the companion where it is missing. Markdown cells
 that begin with GENERATED are written from the exercise's data, so that hints and solutions
 exist once. An output that is equal to the stored one within the tolerance is left alone, so
 that a refresh makes no noise in git.
@@ -22,6 +23,7 @@ import yaml
 from nbclient import NotebookClient
 
 from tools.approx import Approx
+from tools.environment import ENVIRONMENT
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = ROOT / "chapters"
@@ -34,13 +36,20 @@ import importlib.util
 if importlib.util.find_spec("companion") is None:
     %pip install --quiet "softmax-companion[chapters] @ git+{repository}"
 """
-# For every kernel, here and under nbval: quiet frameworks, and the same arithmetic everywhere.
-ENVIRONMENT = {
-    "CUDA_VISIBLE_DEVICES": "-1",
-    "OMP_NUM_THREADS": "1",
-    "TF_CPP_MIN_LOG_LEVEL": "3",
-    "TF_ENABLE_ONEDNN_OPTS": "0",
-}
+GUARD = "# Stops in words if `companion` is missing, or another package of that name."
+GUARD_SOURCE = """
+try:
+    from companion import one_hot
+except ImportError as error:
+    if error.name != "companion":
+        raise
+    raise ImportError(
+        "companion must be the package of this book, but it is missing here, or "
+        "another package has its name. Run pip uninstall companion, then "
+        "pip install . in the folder of the book that has pyproject.toml."
+    ) from None
+del one_hot
+"""
 CELL_METADATA = ("jupyter", "mystnb", "tags")
 NOTEBOOK_METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -62,17 +71,23 @@ def repository_address():
     return yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]["url"]
 
 
-def with_install_cell(cells, repository):
-    """The cells, with one before all other code that installs the companion, if it can."""
-    kept = [cell for cell in cells if not cell.source.startswith(INSTALL)]
+def with_first_cells(cells, repository):
+    """The cells, with those before all other code that install and recognise the companion."""
+    kept = [cell for cell in cells if not cell.source.startswith((INSTALL, GUARD))]
     first = next((i for i, cell in enumerate(kept) if cell.cell_type == "code"), None)
-    if repository and first is not None:
-        source = INSTALL + INSTALL_SOURCE.format(repository=repository).rstrip()
-        stored = [cell for cell in cells if cell.source == source]
-        cell = stored[0] if stored else nbformat.v4.new_code_cell(source)
-        cell.metadata["tags"] = ["remove-cell"]
-        kept.insert(first, cell)
+    if first is not None:
+        install = INSTALL + INSTALL_SOURCE.format(repository=repository)
+        sources = [*([install] if repository else []), GUARD + GUARD_SOURCE]
+        kept[first:first] = [_hidden_cell(source.rstrip(), cells) for source in sources]
     return kept
+
+
+def _hidden_cell(source, cells):
+    """A code cell that is not on the page: the stored one, if it is there."""
+    stored = [cell for cell in cells if cell.source == source]
+    cell = stored[0] if stored else nbformat.v4.new_code_cell(source)
+    cell.metadata["tags"] = ["remove-cell"]
+    return cell
 
 
 def canonical(notebook, repository=None):
@@ -83,7 +98,7 @@ def canonical(notebook, repository=None):
     )
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     repository = repository_address() if repository is None else repository
-    notebook.cells = with_install_cell(notebook.cells, repository)
+    notebook.cells = with_first_cells(notebook.cells, repository)
     seen = {}
     for cell in notebook.cells:
         if cell.cell_type == "markdown":

@@ -4,8 +4,14 @@ Nothing changes at import: a chapter calls `book_style()` once. Lines are told a
 label at their end and by dash or marker, not by colour alone.
 """
 
-import matplotlib.pyplot as plt
 import numpy as np
+
+try:
+    import matplotlib.pyplot as plt
+except ImportError as error:
+    raise ImportError(
+        "companion.book.plotting needs Matplotlib: pip install matplotlib."
+    ) from error
 
 # Okabe & Ito's palette: told apart by readers with any kind of colour vision.
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#A0508A", "#666666"

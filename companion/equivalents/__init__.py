@@ -8,6 +8,10 @@ so. Tests compare every function with the framework itself, values and gradients
 the frameworks' own tests on it.
 
 Two things differ on purpose. Arrays stand for tensors, and a Python list of floats is
-float64 to NumPy where it is float32 to the frameworks. The arithmetic is the package's: it
-keeps digits that the frameworks round away, such as a loss of 4.25e-18 that they call 0.
+float64 to NumPy where it is float32 to the frameworks. The arithmetic in float32 and float64
+is the package's: it keeps digits that the frameworks round away, such as a loss of 4.25e-18
+that they call 0. 16-bit types are rounded where the framework rounds.
+
+Each module says for which versions of its framework it speaks; `VERSIONS` has the oldest and
+the newest.
 """

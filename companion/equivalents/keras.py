@@ -1,5 +1,8 @@
 """Keras's losses and softmax layer, specified in NumPy: `keras.losses`, version 3.15.
 
+Before 3.15 an ignored example costs nan if its prediction is nan, before 3.13 a mean over
+ignored labels differs in its eighth digit, and masked classes can have a probability.
+
 A loss is an object, called with the truth first: `CategoricalCrossentropy()(y_true, y_pred)`.
 `y_pred` holds **probabilities unless `from_logits=True`**. Whatever comes is converted to
 `dtype` first, which is float32 unless you say otherwise: float64 arrays lose half their
@@ -9,7 +12,8 @@ Probabilities are clipped to EPSILON..1 - EPSILON before the logarithm. So their
 exceed -log(1e-7) = 16.118, and where the clip acts the gradient is 0: an example that is
 wrong enough teaches nothing.
 
-This is Keras on TensorFlow, its first backend. Two things there have no NumPy counterpart:
+This is Keras on TensorFlow, its first backend, on a CPU; 16-bit types are rounded after every
+step, as there. Two things there have no NumPy counterpart:
 labels out of range give nan on a GPU, as TensorFlow's documentation says, and inside a
 model the output of a Keras softmax layer remembers its logits, which the losses then use in
 place of the probabilities.
@@ -17,10 +21,10 @@ place of the probabilities.
 
 import numpy as np
 
-from companion import functions
 from companion.equivalents import tensorflow
-from companion.equivalents.axes import over_axes
+from companion.equivalents._sixteen_bits import total, wide
 
+VERSIONS = ("3.15", "3.15")
 EPSILON = 1e-7
 REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "mean_with_sample_weight", "none", None)
 
@@ -69,7 +73,7 @@ class Loss:
         """The loss of `y_pred`; `y_true` is what is true. One number, or one per example."""
         y_true = np.asarray(y_true).astype(self.dtype)
         y_pred = np.asarray(y_pred).astype(self.dtype)
-        with np.errstate(invalid="ignore", divide="ignore"):  # 0 / 0 is nan, silently
+        with np.errstate(all="ignore"):  # 0 / 0 is nan, silently
             losses, mask = self.call(*_same_rank(y_true, y_pred))
             weight = None if sample_weight is None else np.asarray(sample_weight, self.dtype)
             weight = _masked(weight, mask, self.reduction, self.dtype)
@@ -135,20 +139,23 @@ class CategoricalCrossentropy(Loss):
 
     def call(self, y_true, y_pred):
         """Losses of the examples; all count."""
+        _check_axis(y_pred)
+        if self.label_smoothing:
+            _check_axis(y_true)
         if y_true.shape != y_pred.shape:
             raise ValueError(
                 "Arguments `target` and `output` must have the same shape. Received: "
                 f"target.shape={y_true.shape}, output.shape={y_pred.shape}"
             )
         if self.label_smoothing:
-            even = self.label_smoothing / y_true.shape[-1]
+            even = np.divide(self.label_smoothing, y_true.shape[-1])
             y_true = y_true * y_true.dtype.type(1 - self.label_smoothing)
             y_true = y_true + y_true.dtype.type(even)
         if self.from_logits:
             losses = tensorflow.softmax_cross_entropy_with_logits(y_true, y_pred, self.axis)
         else:
-            probs = _clip(y_pred / y_pred.sum(self.axis, keepdims=True))
-            losses = -(y_true * np.log(probs)).sum(self.axis)
+            probs = _clip(y_pred / total(y_pred, self.axis, keepdims=True))
+            losses = -total(y_true * np.log(probs), self.axis)
         return losses, None
 
 
@@ -203,10 +210,17 @@ class SparseCategoricalCrossentropy(Loss):
 
     def call(self, y_true, y_pred):
         """Losses of the examples, and which of them count."""
+        if y_true.ndim == y_pred.ndim:
+            _check_axis(y_pred, self.axis)
         if self.axis not in (-1, y_pred.ndim - 1):
             raise ValueError(f"Only axis=-1 is currently supported. Received: axis={self.axis}")
         if y_true.ndim == y_pred.ndim and y_true.shape[-1] == 1:
             y_true = y_true[..., 0]
+        if not y_pred.ndim or y_true.shape != y_pred.shape[:-1]:
+            raise ValueError(
+                "Arguments `target` and `output` must have the same shape up until the last "
+                f"dimension: target.shape={y_true.shape}, output.shape={y_pred.shape}"
+            )
         mask = None
         if self.ignore_class is not None:
             mask = y_true != y_true.dtype.type(self.ignore_class)
@@ -276,7 +290,7 @@ class BinaryCrossentropy(Loss):
         else:
             probs = _clip(y_pred)
             losses = -(y_true * np.log(probs) + (1 - y_true) * np.log(1 - probs))
-        return losses.mean(self.axis), None
+        return _mean(losses, self.axis), None
 
 
 class KLDivergence(Loss):
@@ -304,7 +318,10 @@ class KLDivergence(Loss):
     def call(self, y_true, y_pred):
         """Losses of the examples; all count."""
         y_true, y_pred = _clip(y_true, above=1), _clip(y_pred, above=1)
-        return (y_true * np.log(y_true / y_pred)).sum(-1), None
+        terms = y_true * np.log(y_true / y_pred)
+        if terms.ndim == 0:
+            raise ValueError("Invalid reduction dimension (-1 for input with 0 dimensions)")
+        return total(terms, -1), None
 
 
 class Softmax:
@@ -321,6 +338,8 @@ class Softmax:
     ------
     ValueError
         If a mask does not broadcast to the inputs.
+    TypeError
+        If the inputs are integers. With a mask they become float32.
 
     Notes
     -----
@@ -339,23 +358,49 @@ class Softmax:
 
     def __call__(self, inputs, mask=None):
         """Probabilities, with the shape of `inputs`, along the axis."""
-        x = np.asarray(inputs).astype(self.dtype)
+        if isinstance(self.axis, tuple | list) and not self.axis:
+            raise IndexError("tuple index out of range: no axis of classes")
+        x = self._converted(np.asarray(inputs), mask)
         if mask is None:
-            return over_axes(_softmax, x, self.axis)
-        mask = np.asarray(mask) if np.asarray(mask).dtype == bool else np.asarray(mask) > 0.5
+            return self._softmax(x)
+        mask = np.asarray(mask)
+        mask = mask if mask.dtype == bool else mask > 0.5
         if mask.ndim > x.ndim or np.broadcast_shapes(mask.shape, x.shape) != x.shape:
             raise ValueError(
                 "The `mask` must be broadcastable to `inputs` and must not have more "
                 f"dimensions. Received: inputs.shape={x.shape}, mask.shape={mask.shape}"
             )
-        masked = x.dtype.type(-3e4 if self.dtype == np.float16 else -1e9)
-        probs = over_axes(_softmax, np.where(mask, x, masked), self.axis)
-        return np.where(mask, probs, x.dtype.type(0))
+        masked = x.dtype.type(-3e4 if x.dtype == np.float16 else -1e9)
+        return np.where(mask, self._softmax(np.where(mask, x, masked)), x.dtype.type(0))
+
+    def _converted(self, x, mask):
+        if x.dtype.kind not in "biu":
+            return x.astype(self.dtype)
+        if mask is None:
+            raise TypeError(f"Value for attr 'T' of {x.dtype} is not in the list of floats")
+        return x.astype(np.float32)  # Keras converts no integers; the large number does
+
+    def _softmax(self, x):
+        axis = self.axis
+        if isinstance(axis, tuple | list):
+            if len(axis) != 1:
+                return _softmax_over_axes(x, axis)
+            (axis,) = axis
+        return tensorflow.softmax(x, axis)
 
 
-def _softmax(x):
-    with np.errstate(invalid="ignore"):  # a row without a softmax is nan, silently
-        return functions.softmax(x)
+def _softmax_over_axes(x, axes):
+    with np.errstate(all="ignore"):
+        return np.exp(x - tensorflow.reduce_logsumexp(x, tuple(axes), keepdims=True))
+
+
+def _check_axis(x, axis=-1):
+    if not -x.ndim <= axis < x.ndim:
+        raise IndexError(f"tuple index out of range: axis {axis} of shape {x.shape}")
+
+
+def _mean(x, axis):
+    return (wide(x).mean(axis)).astype(x.dtype)
 
 
 def _clip(x, above=1 - EPSILON):
@@ -375,8 +420,9 @@ def _masked(weight, mask, reduction, dtype):
     if mask is None:
         return weight
     # For means, those that count weigh so much more that the mean is over them alone.
-    scale = mask.size / max(mask.sum(), 1) if reduction in REDUCTIONS[:2] else 1
-    mask = mask * dtype.type(scale)
+    if reduction in REDUCTIONS[:2]:
+        mask = mask * (dtype.type(mask.size) / dtype.type(max(mask.sum(), 1)))
+    mask = mask.astype(dtype)
     if weight is None:
         return mask
     mask, weight = _same_rank(mask, weight)
@@ -387,7 +433,7 @@ def _reduce(losses, weight, reduction):
     if reduction in ("none", None) or losses.shape in ((), (0,)):
         return losses  # an empty batch stays empty: no mean, and no sum either
     if reduction == "sum":
-        return losses.sum()
+        return total(losses)
     by_weight = reduction == "mean_with_sample_weight" and weight is not None
-    count = weight.sum() if by_weight else losses.size
-    return losses.sum() / count if count else np.zeros((), losses.dtype)
+    count = total(weight) if by_weight else losses.dtype.type(losses.size)
+    return total(losses) / count if count else losses.dtype.type(0)

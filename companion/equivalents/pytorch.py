@@ -1,5 +1,8 @@
 """PyTorch's softmax and losses, specified in NumPy: `torch.nn.functional`, version 2.13.
 
+On a CPU. The rest of the package takes 2.4 and newer; other versions than 2.13 were not
+compared with what is written here.
+
 Classes are on axis 1 of (N, C, d1, ...), and on axis 0 of an unbatched (C,). Losses are
 averaged unless `reduction` says "sum" or "none". The deprecated arguments `size_average` and
 `reduce` stand in the middle of PyTorch's signatures and are left out here: what follows
@@ -7,12 +10,23 @@ them is keyword-only, so that no call means something else.
 
 Errors have PyTorch's types and begin with its words. PyTorch warns when `dim` is left out
 of softmax and when `kl_div` is reduced by "mean"; these functions do not.
+
+16-bit types are rounded where PyTorch rounds them: after every step, such as a logarithm or a
+sum, that is a tensor there. So float16 overflows at 65504 inside of a sum, and digits of small
+losses are lost, both where float32 keeps them. Wider types keep the package's digits.
 """
+
+import functools
+import operator
 
 import numpy as np
 
 from companion import functions
+from companion.equivalents import _sixteen_bits as sixteen_bits
+from companion.equivalents._sixteen_bits import is_short, total, wide
 from companion.equivalents.axes import over_axes
+
+VERSIONS = ("2.13", "2.13")
 
 
 def softmax(input, dim=None, *, dtype=None):
@@ -77,7 +91,7 @@ def log_softmax(input, dim=None, *, dtype=None):
     >>> log_softmax(np.array([[0.0, -1000.0]]), dim=1)
     array([[    0., -1000.]])
     """
-    return _along(functions.log_softmax, input, dim, dtype)
+    return _along(_log_softmax, input, dim, dtype)
 
 
 def logsumexp(input, dim, keepdim=False):
@@ -88,7 +102,7 @@ def logsumexp(input, dim, keepdim=False):
     input : array_like, any shape
         Logits. Integers and bools become float32.
     dim : int or tuple of int
-        Axes to sum over.
+        Axes to sum over. () means all of them, and works only with `keepdim`.
     keepdim : bool
         Keep those axes, with length 1.
 
@@ -97,6 +111,13 @@ def logsumexp(input, dim, keepdim=False):
     ndarray
         The shape of `input` without `dim`. -inf for an empty axis.
 
+    Raises
+    ------
+    IndexError
+        If an axis does not exist.
+    RuntimeError
+        If an axis appears twice.
+
     Examples
     --------
     >>> logsumexp(np.zeros((2, 3)), dim=(0, 1))
@@ -104,10 +125,15 @@ def logsumexp(input, dim, keepdim=False):
     """
     x = np.asarray(input)
     x = x.astype(np.float32) if x.dtype.kind in "biu" else x
+    dim = _dims(dim, x)
     if x.ndim == 0:  # a number has the axes 0 and -1 to PyTorch
         return x[()]
-    total = over_axes(lambda rows: functions.logsumexp(rows, keepdims=True), x, dim)
-    return total if keepdim else total.squeeze(dim)[()]
+    if not dim and x.size and not keepdim:
+        raise RuntimeError("output with shape [] doesn't match the broadcast shape")
+    dim = dim or tuple(range(x.ndim))
+    f = sixteen_bits.logsumexp if is_short(x) else functions.logsumexp
+    sums = over_axes(lambda rows: f(rows, -1, keepdims=True), x, dim)
+    return sums if keepdim else sums.squeeze(dim)[()]
 
 
 def cross_entropy(
@@ -129,7 +155,8 @@ def cross_entropy(
     reduction : {"mean", "sum", "none"}
         What to do with the losses of the examples.
     label_smoothing : float
-        In 0..1: how much of each target is spread evenly over all classes.
+        In 0..1: how much of each target is spread evenly over all classes. Less than 0 is
+        taken for 0.
 
     Returns
     -------
@@ -161,18 +188,21 @@ def cross_entropy(
     >>> cross_entropy(np.zeros((1, 4)), np.array([-100]))
     np.float64(nan)
     """
-    input, target = _floats(input), np.asarray(target)
     _check_reduction(reduction, "mean", "sum", "none")
-    _check_smoothing(label_smoothing)
-    log_probs = log_softmax(_work(input), _class_axis(input))
-    with np.errstate(invalid="ignore"):  # 0 * inf is nan, silently
+    input, target = np.asarray(input), np.asarray(target)
+    weight = None if weight is None else np.asarray(weight)
+    with np.errstate(all="ignore"):  # 0 * inf is nan and 0 / 0 too, silently
         if input.shape == target.shape:
-            _check_probs(target, ignore_index)
-            loss = _soft_loss(log_probs, target, weight, reduction, label_smoothing)
-            return _as_dtype(loss, np.promote_types(input.dtype, target.dtype))
-        _check_indices(input, target, weight)
-        loss = _hard_loss(log_probs, target, weight, ignore_index, reduction, label_smoothing)
-        return _as_dtype(loss, input.dtype)
+            _check_probs(input, target, weight, ignore_index)
+            return _soft_loss(input, target, weight, reduction, label_smoothing)[()]
+        _check_smoothing(label_smoothing)
+        log_probs = _log_probs(input)
+        given = {"ignore_index": ignore_index, "reduction": reduction}
+        loss = nll_loss(log_probs, target, weight, **given)
+        if label_smoothing > 0:
+            even = _even_loss(log_probs, target, weight, **given)
+            loss = _mixed(loss, even, label_smoothing, log_probs)
+        return loss[()]
 
 
 def nll_loss(input, target, weight=None, *, ignore_index=-100, reduction="mean"):
@@ -213,10 +243,25 @@ def nll_loss(input, target, weight=None, *, ignore_index=-100, reduction="mean")
     np.float64(0.340644)
     """
     _check_reduction(reduction, "mean", "sum", "none")
-    input, target = _floats(input), np.asarray(target)
-    _check_indices(input, target, weight)
-    loss = _hard_loss(_work(input), target, weight, ignore_index, reduction, 0.0)
-    return _as_dtype(loss, input.dtype)
+    input, target = np.asarray(input), np.asarray(target)
+    weight = None if weight is None else np.asarray(weight)
+    _check_batch(input, target)
+    _check_types(input, target, weight, reduction)
+    axis = _class_axis(input)
+    target = target.reshape(target.shape if input.ndim > 1 else ())
+    valid = target != ignore_index
+    _check_range(target[valid], input.shape[axis])
+    index = np.where(valid, target, 0).astype(np.intp)
+    weight = None if weight is None else weight.ravel()
+    with np.errstate(all="ignore"):
+        factor = input.dtype.type(1) if weight is None else _at(index, weight, 0)
+        # np.where and not a product: an ignored example costs 0 even where its loss is inf.
+        zero = input.dtype.type(0)
+        loss = np.where(valid, -_at(index, input, axis) * factor, zero)
+        counts = valid.sum() if weight is None else _sum_of_examples(factor, valid)
+        if reduction == "none":
+            return loss[()]
+        return _reduced(_sum_of_examples(loss, valid), reduction, counts)
 
 
 def kl_div(input, target, *, reduction="mean", log_target=False):
@@ -241,8 +286,8 @@ def kl_div(input, target, *, reduction="mean", log_target=False):
 
     Raises
     ------
-    NotImplementedError
-        If either holds integers.
+    RuntimeError
+        If either holds integers, or the shapes do not broadcast.
 
     Notes
     -----
@@ -256,18 +301,18 @@ def kl_div(input, target, *, reduction="mean", log_target=False):
     [np.float64(0.071921), np.float64(0.143841)]
     """
     _check_reduction(reduction, "mean", "sum", "none", "batchmean")
-    (input, work), (target, t) = _wide(input), _wide(target)
-    with np.errstate(invalid="ignore", divide="ignore"):
+    input, target = np.asarray(input), np.asarray(target)
+    if input.dtype.kind in "biu" or target.dtype.kind in "biu":
+        raise RuntimeError("kl_div: Integral inputs not supported.")
+    with np.errstate(all="ignore"):
         if log_target:
-            loss = np.exp(t) * (t - work)
+            loss = _op(np.multiply, np.exp(target), _op(np.subtract, target, input))
         else:
-            loss = np.where(t == 0, 0, t * np.log(t)) - t * work
+            entropy = np.where(target == 0, target.dtype.type(0), target * np.log(target))
+            loss = _op(np.subtract, entropy, _op(np.multiply, target, input))
         if reduction == "batchmean":
-            batch = len(input) if input.ndim else 1
-            loss = np.divide(loss.sum(), batch)  # no examples: nan
-        else:
-            loss = _reduce(loss, reduction, loss.size)
-    return _as_dtype(loss, np.promote_types(input.dtype, target.dtype))
+            return _by_number(np.divide, total(loss), len(input) if input.ndim else 1)[()]
+        return _mean(loss) if reduction == "mean" else _reduced(loss, reduction)
 
 
 def binary_cross_entropy_with_logits(
@@ -302,7 +347,9 @@ def binary_cross_entropy_with_logits(
     ValueError
         If the shapes differ.
     NotImplementedError
-        If the input or target holds integers.
+        If the input holds integers.
+    RuntimeError
+        If the target holds integers, or a weight does not broadcast to the losses.
 
     Notes
     -----
@@ -315,79 +362,180 @@ def binary_cross_entropy_with_logits(
     array([4.24835426e-18, 1.00000000e+03])
     """
     _check_reduction(reduction, "mean", "sum", "none")
-    (input, z), (target, t) = _wide(input), _wide(target)
+    input, target = np.asarray(input), np.asarray(target)
     if input.shape != target.shape:
         raise ValueError(
             f"Target size ({target.shape}) must be the same as input size ({input.shape})"
         )
-    with np.errstate(invalid="ignore"):
-        yes = 1 if pos_weight is None else 1 + (np.asarray(pos_weight) - 1) * t
-        minus_log_sigmoid = np.maximum(-z, 0) + np.log1p(np.exp(-np.abs(z)))
-        loss = (1 - t) * z + yes * minus_log_sigmoid
-        loss = loss if weight is None else loss * np.asarray(weight)
-    return _as_dtype(_reduce(loss, reduction, loss.size), target.dtype)
+    with np.errstate(all="ignore"):
+        log_sigmoid = _log_sigmoid(input)
+        if pos_weight is not None:
+            yes = _op(np.multiply, _minus_one(np.asarray(pos_weight)), target)
+            log_sigmoid = _in_place(np.multiply, log_sigmoid, _by_number(np.add, yes, 1))
+        loss = _in_place(np.multiply, -_minus_one(target), input)
+        loss = _in_place(np.subtract, loss, log_sigmoid)
+        loss = loss if weight is None else _in_place(np.multiply, loss, np.asarray(weight))
+        return _mean(loss) if reduction == "mean" else _reduced(loss, reduction)
 
 
 # What the losses share.
 
 
-def _hard_loss(log_probs, target, weight, ignore_index, reduction, label_smoothing):
-    axis = _class_axis(log_probs)
-    target = target.reshape(target.shape if log_probs.ndim > 1 else ())
-    valid = target != ignore_index
-    index = np.expand_dims(np.where(valid, target, 0), axis).astype(np.intp)
-    _check_range(index, log_probs.shape[axis])
-    scale = np.broadcast_to(_class_weight(weight, log_probs), log_probs.shape)
-    counts = np.take_along_axis(scale, index, axis).squeeze(axis)[valid].sum()
-    # np.where and not a product: an ignored example costs 0 even where its loss is inf.
-    at_label = -np.take_along_axis(log_probs * scale, index, axis).squeeze(axis)
-    loss = _reduce(np.where(valid, at_label, 0), reduction, counts)
-    if label_smoothing:
-        smooth = np.where(valid, -(log_probs * scale).sum(axis), 0) / log_probs.shape[axis]
-        loss = (1 - label_smoothing) * loss
-        loss = loss + label_smoothing * _reduce(smooth, reduction, counts)
-    return loss
+def _log_probs(input):
+    axis = 0 if input.ndim == 1 else 1
+    if input.ndim == 0:
+        raise IndexError(
+            "Dimension out of range (expected to be in range of [-1, 0], but got 1)"
+        )
+    return log_softmax(input, axis)
 
 
-def _soft_loss(log_probs, target, weight, reduction, label_smoothing):
-    axis = _class_axis(log_probs)
-    smoothed = _work(target) * (1 - label_smoothing) + label_smoothing / log_probs.shape[axis]
-    loss = -(log_probs * smoothed * _class_weight(weight, log_probs)).sum(axis)
-    return _reduce(loss, reduction, loss.size)
-
-
-def _reduce(loss, reduction, count):
+def _soft_loss(input, target, weight, reduction, label_smoothing):
+    log_probs, axis = _log_probs(input), _class_axis(input)
+    if label_smoothing > 0:
+        _check_smoothing(label_smoothing)
+        kept = _by_number(np.multiply, target, 1 - label_smoothing)
+        target = _by_number(np.add, kept, np.divide(label_smoothing, input.shape[axis]))
+    loss = _op(np.multiply, log_probs, target)
+    if weight is not None:
+        loss = _op(np.multiply, loss, _along_classes(weight, loss))
     if reduction == "none":
-        return loss
-    total = loss.sum()
-    with np.errstate(invalid="ignore", divide="ignore"):  # nothing counts: 0 / 0 = nan
-        return np.divide(total, count) if reduction == "mean" else total
+        return -total(loss, axis)
+    return _reduced(-loss, reduction, loss.size / max(input.shape[axis], 1))
+
+
+def _sum_of_examples(losses, valid):
+    # In 16-bit types PyTorch rounds after every addition here. It adds sums of 16 examples,
+    # sums of 16 such sums, and so on (of more than 16 if there are more than 2**32 examples).
+    if not is_short(losses):
+        return total(losses[valid])
+    sums = [losses.dtype.type(0)] * 8
+    for i in np.flatnonzero(valid):
+        sums[0] = sums[0] + losses.flat[i]
+        level = 0
+        while level < 7 and i >> 4 * level & 15 == 0:
+            sums[level + 1] = sums[level + 1] + sums[level]
+            sums[level] = losses.dtype.type(0)
+            level += 1
+    return functools.reduce(operator.add, sums)
+
+
+def _even_loss(log_probs, target, weight, ignore_index, reduction):
+    # The sum over all classes, for the part of the target that smoothing spreads evenly.
+    loss, valid = log_probs, target != ignore_index
+    if weight is not None:
+        _check_weight(weight, log_probs)
+        loss = loss * _along_classes(weight, loss)
+    loss = -total(loss, _class_axis(log_probs))
+    loss = _in_place(np.multiply, loss, np.ones_like(valid))  # the shapes must fit
+    loss = np.where(valid, loss, loss.dtype.type(0))
+    if weight is None or reduction != "mean":
+        return _reduced(loss, reduction, valid.sum())
+    if target.dtype == np.uint8 and valid.any():
+        raise RuntimeError("gather(): Expected dtype int32/int64 for index")
+    return _reduced(loss, reduction, total(weight[target[valid]]))
+
+
+def _mixed(loss, even, label_smoothing, log_probs):
+    share = np.divide(label_smoothing, log_probs.shape[_class_axis(log_probs)])
+    kept = _by_number(np.multiply, loss, 1 - label_smoothing)
+    return kept + _by_number(np.multiply, even, share)
+
+
+def _mean(loss):
+    return wide(loss).mean().astype(loss.dtype) if loss.size else loss.dtype.type(np.nan)
+
+
+def _reduced(loss, reduction, count=None):
+    if reduction == "none":
+        return loss[()]
+    if reduction == "sum":
+        return total(loss)
+    if isinstance(count, np.generic | np.ndarray):
+        return total(loss) / np.asarray(count).astype(loss.dtype)
+    return _by_number(np.divide, total(loss), count)
+
+
+def _at(index, x, axis):
+    if not x.shape[axis]:
+        return np.zeros(index.shape, x.dtype)  # all are ignored: nothing is looked up
+    if x.ndim == 1:
+        return x[index]
+    return np.take_along_axis(x, np.expand_dims(index, axis), axis).squeeze(axis)
+
+
+def _log_sigmoid(x):
+    z = wide(_floats(x))
+    return (np.minimum(z, 0) - np.log1p(np.exp(-np.abs(z)))).astype(x.dtype)
 
 
 def _class_axis(x):
-    if x.ndim == 0:
-        raise ValueError("Expected 1 or more dimensions (got 0)")
     return 1 if x.ndim > 1 else 0
 
 
-def _class_weight(weight, log_probs):
-    axis, num_classes = _class_axis(log_probs), log_probs.shape[_class_axis(log_probs)]
-    shape = np.where(np.arange(log_probs.ndim) == axis, num_classes, 1)
-    weight = np.ones(num_classes) if weight is None else np.asarray(weight)
-    if weight.shape != (num_classes,):
+def _along_classes(weight, x):
+    axis = _class_axis(x)
+    return weight.reshape([len(weight) if i == axis else 1 for i in range(x.ndim)])
+
+
+# Arithmetic between tensors, and between a tensor and a number.
+
+
+def _op(f, a, b):
+    dtype = _common(a, b)
+    try:
+        np.broadcast_shapes(a.shape, b.shape)
+    except ValueError:
         raise RuntimeError(
-            f"weight tensor should be defined either for all {num_classes} classes or no "
-            f"classes but got weight tensor of shape: {list(weight.shape)}"
+            f"The sizes of the tensors must match: {a.shape} and {b.shape}"
+        ) from None
+    return f(a.astype(dtype), b.astype(dtype))
+
+
+def _in_place(f, a, b):
+    result = _op(f, a, b)
+    if result.shape != a.shape:
+        raise RuntimeError(
+            f"output with shape {list(a.shape)} doesn't match the broadcast shape "
+            f"{list(result.shape)}"
         )
-    return weight.reshape(shape).astype(log_probs.dtype)
+    if a.dtype.kind in "iu" and result.dtype.kind not in "iu":
+        raise RuntimeError(
+            f"result type {result.dtype} can't be cast to the desired output type {a.dtype}"
+        )
+    return result.astype(a.dtype)
+
+
+def _by_number(f, a, number):
+    # A Python number is not rounded to 16 bits before it is used.
+    return f(wide(a), number).astype(a.dtype)
+
+
+def _minus_one(x):
+    if x.dtype == bool:
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with a bool tensor is not supported."
+        )
+    return x - x.dtype.type(1)
+
+
+def _common(*arrays):
+    # Numbers without axes adapt to arrays with axes, if both are floats.
+    floats = [x for x in arrays if x.dtype.kind not in "biu"] or arrays
+    dtypes = {x.dtype for x in floats if x.ndim} or {x.dtype for x in floats}
+    short = len(dtypes) > 1 and all(dtype.itemsize == 2 for dtype in dtypes)
+    return np.dtype(np.float32) if short else np.result_type(*dtypes)
+
+
+# What is refused.
 
 
 def _check_smoothing(amount):
-    if not 0 <= amount <= 1:
+    if amount > 1:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {amount}")
 
 
-def _check_probs(target, ignore_index):
+def _check_probs(input, target, weight, ignore_index):
     if target.dtype.kind in "biu":
         raise RuntimeError(
             "Expected floating point type for target with class probabilities, "
@@ -395,26 +543,57 @@ def _check_probs(target, ignore_index):
         )
     if ignore_index >= 0:
         raise RuntimeError("ignore_index is not supported for floating point target")
+    if input.ndim:
+        _check_weight(weight, input)
 
 
-def _check_indices(input, target, weight):
-    weight = input if weight is None else np.asarray(weight)
-    if weight.dtype != input.dtype:
-        raise RuntimeError(f"expected scalar type {input.dtype} but found {weight.dtype}")
-    if target.dtype not in ((np.int64, np.uint8) if input.ndim < 3 else (np.int64,)):
-        raise RuntimeError(f"expected target dtype to be Long or Byte, but got {target.dtype}")
-    if input.ndim == 1:
-        if target.size != 1 or target.ndim > 1:
-            raise ValueError(f"Expected one class index, got shape {target.shape}")
-        return
-    expected = input.shape[:1] + input.shape[2:]
-    if target.shape[:1] != expected[:1]:
-        raise ValueError(
-            f"Expected input batch_size ({expected[0]}) to match target batch_size "
-            f"({target.shape[:1]})."
+def _check_weight(weight, input):
+    num_classes = input.shape[_class_axis(input)]
+    if weight is not None and weight.shape != (num_classes,):
+        raise RuntimeError(
+            f"weight tensor should be defined either for all {num_classes} classes or no "
+            f"classes but got weight tensor of shape: {list(weight.shape)}"
         )
-    if target.shape != expected:
+
+
+def _check_batch(input, target):
+    if input.ndim == 0:
+        raise ValueError("Expected 1 or more dimensions (got 0)")
+    batch = target.shape[0] if target.ndim else 0
+    if input.ndim > 1 and input.shape[0] != batch:
+        raise ValueError(
+            f"Expected input batch_size ({len(input)}) to match target batch_size ({batch})."
+        )
+    expected = input.shape[:1] + input.shape[2:]
+    if input.ndim > 1 and target.shape != expected:
         raise RuntimeError(f"Expected target size {list(expected)}, got {list(target.shape)}")
+    if target.ndim > 1 and input.ndim == 1:
+        raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
+    # What has more axes is made an image for the sake of the kernel, or an empty one.
+    if input.ndim not in (1, 2, 4) and target.size and not input.size:
+        raise RuntimeError(f"size mismatch (got input: {input.shape}, target: {target.shape})")
+
+
+def _check_types(input, target, weight, reduction):
+    _check_label_type(target, np.int64, np.uint8)
+    # One kernel is for (C,) and (N, C), another for what has more axes.
+    if input.ndim > 2:
+        _check_weight(None if weight is None else weight.ravel(), input)
+        _floats(input)
+        if target.size or reduction == "none":
+            _check_label_type(target, np.int64)
+    else:
+        if input.ndim == 1 and target.size != 1:
+            raise ValueError(f"1D target must have size 1, but got {target.size}")
+        _check_weight(weight, input)
+        _floats(input)
+    if weight is not None and weight.dtype != input.dtype:
+        raise RuntimeError(f"expected scalar type {input.dtype} but found {weight.dtype}")
+
+
+def _check_label_type(target, *allowed):
+    if target.dtype not in allowed:
+        raise RuntimeError(f"expected target dtype to be Long or Byte, but got {target.dtype}")
 
 
 def _check_range(index, num_classes):
@@ -429,31 +608,40 @@ def _check_reduction(reduction, *allowed):
 
 
 def _floats(x):
-    x = np.asarray(x)
     if x.dtype.kind in "biu":
         raise NotImplementedError(f"not implemented for {x.dtype}: floats are needed")
     return x
 
 
-def _work(x):
-    # 16-bit types are computed in float32, as PyTorch accumulates them.
-    return x.astype(np.promote_types(x.dtype, np.float32), copy=False)
-
-
-def _wide(x):
-    x = _floats(x)
-    return x, _work(x)
-
-
-def _as_dtype(loss, dtype):
-    return np.asarray(loss).astype(dtype, copy=False)[()]
+def _dims(dim, x):
+    rank = max(x.ndim, 1)
+    dims = [dim] if isinstance(dim, int | np.integer) else dim
+    for one in dims:
+        if not -rank <= one < rank:
+            raise IndexError(f"Dimension out of range: {one} for {x.ndim} axes")
+    dims = tuple(one % rank for one in dims)
+    if len(set(dims)) < len(dims):
+        raise RuntimeError(f"a dim appears multiple times in the list of dims {dims}")
+    return dims
 
 
 def _along(f, input, dim, dtype):
-    x = _floats(input if dtype is None else np.asarray(input).astype(dtype))
+    x = np.asarray(input)
+    x = x if dtype is None else x.astype(dtype)
     if dim is None:
         dim = 0 if x.ndim in (0, 1, 3) else 1
-    if not -max(x.ndim, 1) <= dim < max(x.ndim, 1):
-        raise IndexError(f"Dimension out of range: {dim} for {x.ndim} axes")
-    with np.errstate(invalid="ignore"):
+    (dim,) = _dims(dim, x)
+    if not x.size:
+        return x
+    _floats(x)
+    with np.errstate(all="ignore"):
         return f(np.atleast_1d(x), dim).reshape(x.shape)[()]
+
+
+def _log_softmax(x, axis):
+    if not is_short(x) or axis < x.ndim - 1:
+        return functions.log_softmax(x, axis)
+    # PyTorch's kernel for the last axis rounds the sum and its logarithm to 16 bits.
+    largest = wide(x.max(axis, keepdims=True))
+    sums = np.exp(wide(x) - largest).sum(axis, keepdims=True).astype(x.dtype)
+    return (wide(x) - largest - wide(np.log(sums))).astype(x.dtype)

@@ -432,7 +432,6 @@ def mean_kl(teacher_logits, student_logits):
         (array([3, 0], [0, 1], [1, 1]), array([0, 1], [2, 0], [0, -1])),
     ),
     fresh=lambda rng: tuple(rng.normal(size=(2, 4, 3))),
-    rtol=1e-8,
     also_right=(
         in_torch(lambda v, z: _kl(_log(z), _probs(v), reduction="none").sum(1).mean()),
         in_torch(lambda v, z: _kl(_log(z), _log(v), reduction="batchmean", log_target=True)),
@@ -539,33 +538,13 @@ floor = NumberExercise(
 # silent: a choice.
 
 
-def _silent():
-    z, y = array([2, -1, 0.5]), np.array([3])
-    calls = {
-        "a": lambda: F.cross_entropy(torch.tensor(z), torch.tensor(y)).numpy(),
-        "b": lambda: _sparse(y, z).numpy(),
-        "c": lambda: tf.nn.softmax_cross_entropy_with_logits(
-            tf.one_hot(y, 3, dtype=tf.float64), z
-        ).numpy(),
-        "d": lambda: -companion.log_softmax(z)[np.arange(1), y],
-    }
-    finite = []
-    for letter, call in calls.items():
-        try:
-            finite += [letter] if np.isfinite(call()).all() else []
-        except Exception:  # TensorFlow's errors are of no built-in type
-            continue
-    (letter,) = finite
-    return letter
-
-
 silent = ChoiceExercise(
     name="silent",
     stub='silent = ...  # "a", "b", "c" or "d"',
     answer='silent = "c"',
     why="`tf.one_hot` makes a row of zeros of a label that is out of range, and a target of "
     "zeros costs 0 whatever the model says. The others raise.",
-    reference=_silent,
+    reference=lambda: "c",  # a test runs all four
     options={
         "a": "`F.cross_entropy(z, y)`",
         "b": "`tf.nn.sparse_softmax_cross_entropy_with_logits(y, z)`",

@@ -6,7 +6,7 @@ checked, not before: the exercises of other chapters do without.
 """
 
 import importlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -24,6 +24,11 @@ class Lazy:
     name : str
         "torch.nn.functional".
 
+    Raises
+    ------
+    AttributeError
+        On the first use, if the module cannot be imported.
+
     Examples
     --------
     >>> Lazy("math").sqrt(4)
@@ -34,7 +39,13 @@ class Lazy:
         self._name = name
 
     def __getattr__(self, attribute):
-        return getattr(importlib.import_module(self._name), attribute)
+        try:
+            module = importlib.import_module(self._name)
+        except ImportError as error:  # hasattr, and all who look at objects, expect this one
+            raise AttributeError(
+                f"{self._name!r} has no {attribute!r} here: it cannot be imported ({error})."
+            ) from error
+        return getattr(module, attribute)
 
 
 def on_tensors(framework, function):
@@ -85,6 +96,9 @@ class NativeExercise(FunctionExercise):
     """
 
     framework: str = "torch"
+    # Frameworks compute in float32 unless told otherwise, and an answer may.
+    rtol: float = field(default=1e-5, kw_only=True)
+    atol: float = field(default=1e-6, kw_only=True)
 
     def around(self):
         """The framework's usual names, and NumPy's."""

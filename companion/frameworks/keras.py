@@ -1,29 +1,60 @@
 """Distillation in Keras 3, on any backend: the loss, and a model that trains with it."""
 
-import keras
-from keras import ops
+import math
+import warnings
+from functools import partial
+
+import numpy as np
+
+from companion._core import as_labels
+from companion.frameworks._checks import refuse_blend, refuse_labels, refuse_logits
+
+try:
+    import keras
+    from keras import ops
+except ImportError as error:  # of Keras, or of its backend
+    raise ImportError(
+        "companion.frameworks.keras needs Keras and a backend: pip install keras tensorflow. "
+        "companion.distillation_loss is the same loss in NumPy alone."
+    ) from error
 
 
 def distillation_loss(student_logits, teacher_logits, labels, *, temperature, alpha):
-    """`companion.distillation_loss` on tensors of Keras's backend.
+    """`companion.distillation_loss` on tensors of Keras's backend, with its checks and digits.
 
     Parameters
     ----------
-    student_logits : tensor, shape (N, K)
+    student_logits : tensor, shape (..., K)
         Logits of the model that is trained.
-    teacher_logits : tensor, shape (N, K)
+    teacher_logits : tensor, shape (..., K)
         Logits of the model that it learns from. No gradient flows into them.
-    labels : tensor of int, shape (N,)
-        True class of each example.
+    labels : tensor of int, shape (...)
+        True class of each example, in 0..K-1.
     temperature : float
-        T > 0, without unit. Both distributions are softened by it.
+        T > 0, without unit. Both distributions are softened by it. Its ends are those of the
+        core: between 3.3e-10 and 3e9 for logits of 32 bits or fewer.
     alpha : float
         Weight of the teacher, in 0..1.
 
     Returns
     -------
-    tensor, shape (N,)
-        One loss per example, in nats.
+    tensor, shape (...)
+        One loss per example, in nats. It has the dtype of the student's logits, and float32
+        where those have 16 bits: a sum over examples soon leaves what 16 bits can hold.
+
+    Raises
+    ------
+    TypeError
+        If labels are not integers, T or alpha is not a number, or logits are not real.
+    ValueError
+        If shapes do not match, a label leaves 0..K-1, T is past its ends, or alpha leaves
+        0..1.
+
+    Notes
+    -----
+    All is computed in float32 or float64, also under the policies `mixed_float16` and
+    `mixed_bfloat16`. Where the backend compiles, as in `fit`, nobody can look at the labels:
+    there one outside 0..K-1 makes its loss and gradient nan.
 
     References
     ----------
@@ -39,34 +70,198 @@ def distillation_loss(student_logits, teacher_logits, labels, *, temperature, al
     >>> ops.convert_to_numpy(loss).round(4)
     array([0.1566], dtype=float32)
     """
-    teacher_logits = ops.stop_gradient(teacher_logits)
-    log_student = ops.log_softmax(student_logits / temperature)
-    log_teacher = ops.log_softmax(teacher_logits / temperature)
-    teacher = ops.softmax(teacher_logits / temperature)
-    # A class that the teacher rules out costs nothing, where 0 * -inf would be nan.
-    log_ratio = ops.where(teacher > 0, log_teacher - log_student, 0)
-    soft = ops.sum(teacher * log_ratio, axis=-1)
-    hard = ops.sparse_categorical_crossentropy(labels, student_logits, from_logits=True)
-    return alpha * temperature**2 * soft + (1 - alpha) * hard
+    student, teacher, dtype = _as_pair(student_logits, teacher_logits)
+    work = keras.backend.standardize_dtype(student.dtype)
+    refuse_blend(temperature, alpha, work, float(np.finfo(work).tiny))
+    labels, right = _as_labels(labels, student)
+    if 0 in student.shape:
+        return ops.cast(ops.sum(student, axis=-1), dtype)
+    loss = ops.zeros_like(student[..., 0])
+    if alpha > 0:  # a part that has no weight does not count, also where it is inf
+        loss = loss + alpha * temperature**2 * _soft(student, teacher, temperature)
+    if alpha < 1:
+        loss = loss + (1 - alpha) * _hard(student, labels)
+    return ops.cast(loss * right, dtype)
 
 
+def _as_pair(student, teacher):
+    """Both logits in one working precision, and the dtype of the result."""
+    student, teacher = _as_real(student), ops.stop_gradient(_as_real(teacher))
+    refuse_logits(student.shape, teacher.shape)
+    common = keras.backend.result_type(student.dtype, teacher.dtype)
+    dtype = keras.backend.standardize_dtype(student.dtype)
+    return ops.cast(student, common), ops.cast(teacher, common), dtype
+
+
+def _as_real(logits):
+    """Logits of 32 bits or more; integers become Keras's `floatx`."""
+    logits = ops.convert_to_tensor(logits)
+    dtype = keras.backend.standardize_dtype(logits.dtype)
+    if dtype.startswith("complex"):
+        raise TypeError(f"logits and probabilities must be real numbers; got dtype {dtype}.")
+    if not keras.backend.is_float_dtype(dtype):
+        dtype = keras.config.floatx()
+    return ops.cast(logits, keras.backend.result_type(dtype, "float32"))
+
+
+def _as_labels(labels, logits):
+    """Labels that can be compared, and a factor: 1, or nan for wrong ones that nobody saw."""
+    labels = ops.convert_to_tensor(labels)
+    dtype, num_classes = keras.backend.standardize_dtype(labels.dtype), logits.shape[-1]
+    refuse_labels(dtype, labels.shape, logits.shape[:-1])
+    values = _values(labels)
+    labels = ops.cast(labels, "int64" if dtype in ("int64", "uint32", "uint64") else "int32")
+    if values is not None:
+        as_labels(values, num_classes)
+        return labels, 1
+    right = ops.logical_and(labels >= 0, labels < num_classes)
+    return labels, ops.cast(ops.where(right, 1.0, math.nan), logits.dtype)
+
+
+def _values(tensor):
+    """A tensor as an array; None where it has no values to look at, only a name for them."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # TensorFlow's, before its error
+            return np.asarray(ops.convert_to_numpy(tensor))
+    except (RuntimeError, TypeError):  # TensorFlow's and JAX's words for it
+        return None
+
+
+def _hard(logits, labels):
+    """Cross-entropy of labels: log(1 + exp(-odds)), odds of the label against all others.
+
+    Where the label is nearly sure the loss and the gradient p - 1 keep their digits, which
+    those of `ops.sparse_categorical_crossentropy` lose.
+    """
+    logits = logits - ops.stop_gradient(ops.max(logits, axis=-1, keepdims=True))
+    mine = ops.equal(
+        ops.expand_dims(labels, -1), ops.arange(logits.shape[-1], dtype=labels.dtype)
+    )
+    own = ops.sum(ops.where(mine, logits, 0), axis=-1)
+    # Where all others are -inf, logsumexp has no slope.
+    least = float(np.finfo(keras.backend.standardize_dtype(logits.dtype)).min)
+    others = ops.where(mine | (logits < least), least, logits)
+    return -ops.log_sigmoid(own - ops.logsumexp(others, axis=-1))
+
+
+def _soft(student, teacher, temperature):
+    """KL(softmax(teacher / T), softmax(student / T))."""
+    gaps = (ops.stop_gradient(student) - teacher) / temperature  # exact before it is divided
+    return _divergence(student / temperature, teacher / temperature, gaps)
+
+
+@ops.custom_gradient
+def _divergence(logits, targets, gaps):
+    """KL(softmax(targets), softmax(logits)), with a gradient that keeps its digits.
+
+    By itself a backend would keep twenty arrays of the series in `_excess`. Derivatives of any
+    order are right: the gradient has the value of `difference` and the slope of softmax.
+    """
+    divergence, difference = _compared(logits, targets, gaps)
+
+    def gradient(*given, upstream=None):
+        # PyTorch's backend gives the inputs and names the slope; others give the slope alone.
+        z, slope = (logits, given[0]) if upstream is None else (given[0], upstream)
+        probs = _softmax(z)
+        soft = difference + (probs - ops.stop_gradient(probs))
+        return ops.expand_dims(slope, -1) * soft, ops.zeros_like(targets), ops.zeros_like(gaps)
+
+    return divergence, gradient
+
+
+def _compared(logits, targets, gaps):
+    """As `companion._core.compared`, from logits, targets and logits - targets.
+
+    With t = softmax(targets) and d = gaps less their mean under t, the divergence is
+    log(1 + S), S = sum(t * (exp(d) - 1 - d)): all terms are at least 0.
+    """
+    t = _softmax(targets)
+    ruled_out = ops.equal(targets, -math.inf)
+    lost = ops.logical_and(ops.equal(logits, -math.inf), ops.logical_not(ruled_out))
+    d, mean = _centred(ops.where(ops.logical_or(ruled_out, lost), 0, gaps), t)
+    near = ops.logical_and(ops.abs(d) < 1, ops.logical_not(ruled_out))
+    divergence = _log_of_moved(t, d, near, _log_moved(logits, targets, mean))
+    divergence = ops.where(ops.any(lost, axis=-1, keepdims=True), math.inf, divergence)
+    step = d - divergence  # log(p / t)
+    close = ops.logical_and(near, ops.abs(step) < 1)
+    plain = _softmax(logits) - t
+    return divergence[..., 0], ops.where(close, t * ops.expm1(step), plain)
+
+
+def _softmax(logits):
+    return ops.exp(ops.log_softmax(logits))  # ops.softmax warns of a single class
+
+
+def _centred(gaps, t):
+    """gaps less their mean under t, and that mean."""
+    mean = ops.sum(t * gaps, axis=-1, keepdims=True)
+    d = gaps - mean
+    return d - ops.sum(t * d, axis=-1, keepdims=True), mean  # again, for what was rounded away
+
+
+def _log_moved(logits, targets, mean):
+    """log(t * exp(d)), also where t is 0 and d large."""
+    largest = ops.max(targets, axis=-1, keepdims=True)
+    return logits - largest - ops.logsumexp(targets - largest, axis=-1, keepdims=True) - mean
+
+
+def _log_of_moved(t, d, near, log_moved):
+    """log(1 + S), as shift + log(exp(-shift) * (1 + S)): S alone may overflow."""
+    log_moved = ops.where(near, -math.inf, log_moved)
+    shift = ops.maximum(ops.max(log_moved, axis=-1, keepdims=True), 0)
+    scale = ops.exp(-shift)
+    far = ops.exp(log_moved - shift) - scale * t * (1 + d)
+    terms = ops.where(near, scale * t * _excess(d), far)
+    total = ops.sum(terms, axis=-1, keepdims=True)
+    return shift + ops.log1p(total + ops.expm1(-shift))
+
+
+def _excess(d):
+    """exp(d) - 1 - d by its series; what lies outside -1..1 counts as the nearer end."""
+    d = ops.clip(d, -1, 1)
+    series = ops.zeros_like(d)
+    for k in range(TERMS[keras.backend.standardize_dtype(d.dtype)], 1, -1):
+        series = series * d + 1 / math.factorial(k)
+    return d * d * series
+
+
+# The first term left out is below half an ulp of the sum at 1.
+TERMS = {"float32": 11, "float64": 19}
+
+
+@keras.saving.register_keras_serializable(package="companion")
 class Distiller(keras.Model):
-    """A student in training: `compile` it with an optimizer alone, and `fit` it.
+    """A student in training: `compile` it with an optimizer and no loss, and `fit` it.
 
-    Its outputs are those of the student. The loss is computed in `compute_loss`, which
-    unlike `train_step` is the same on every backend.
+    Its outputs, weights and layers are those of the student. The loss is computed in
+    `compute_loss`, which unlike `train_step` is the same on every backend. It can be saved
+    and loaded, with its teacher, where both models can.
 
     Parameters
     ----------
     student : keras.Model
         From images to logits, already built. It is changed.
     teacher : keras.Model
-        From images to logits, already built. It is frozen (`trainable = False`, for good)
-        and called in inference mode: a model inside a model is trained with it otherwise.
+        From images to logits, already built. It is called in inference mode, and is no part
+        of this model: its weights and statistics stay, its penalties do not count, and
+        whether it is trainable elsewhere is not changed.
     temperature : float
         T > 0, without unit.
     alpha : float
         Weight of the teacher, in 0..1.
+
+    Raises
+    ------
+    TypeError
+        If T or alpha is not a number.
+    ValueError
+        If T is past its ends, or alpha leaves 0..1.
+
+    Notes
+    -----
+    Labels have shape (N,) or (N, 1), and so have sample weights: one per loss. A mask that
+    layers hand on is not looked at; give what does not count a sample weight of 0.
 
     Examples
     --------
@@ -82,23 +277,81 @@ class Distiller(keras.Model):
 
     def __init__(self, student, teacher, *, temperature, alpha, **kwargs):
         super().__init__(**kwargs)
-        teacher.trainable = False
-        self.student, self.teacher = student, teacher
+        refuse_blend(temperature, alpha, "float32", float(np.finfo("float32").tiny))
+        self.student = student
+        # A model inside a model is trained with it. Keras does not see one that is in here.
+        self._taught = partial(teacher, training=False)
         self.temperature, self.alpha = temperature, alpha
+        self.built = student.built  # there is nothing else to build
+
+    @property
+    def teacher(self):
+        """The model that the student learns from."""
+        return self._taught.func
 
     def call(self, inputs, training=None):
         """Logits of the student."""
         return self.student(inputs, training=training)
 
+    def compile(self, optimizer="rmsprop", loss=None, loss_weights=None, **settings):
+        """As of every model, but for the loss: a Distiller has its own."""
+        if loss is not None or loss_weights is not None:
+            raise ValueError(
+                "a Distiller has its own loss, of labels and teacher; got another one. "
+                "Compile it with an optimizer and no loss."
+            )
+        super().compile(optimizer=optimizer, **settings)
+
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Mean distillation loss of a batch, and what layers add to it."""
+        """Mean distillation loss of a batch, and what layers of the student add to it."""
         losses = distillation_loss(
             y_pred,
-            self.teacher(x, training=False),
-            y,
+            self._taught(x),
+            _without_last(y, len(y_pred.shape) - 1),
             temperature=self.temperature,
             alpha=self.alpha,
         )
         if sample_weight is not None:
-            losses = losses * ops.cast(sample_weight, losses.dtype)
+            losses = losses * _weights(sample_weight, losses)
         return ops.mean(losses) + sum(self.losses)
+
+    def get_config(self):
+        """What `from_config` makes an equal model from; weights are saved beside it."""
+        models = {"student": self.student, "teacher": self.teacher}
+        saved = {k: keras.saving.serialize_keras_object(v) for k, v in models.items()}
+        blend = {"temperature": self.temperature, "alpha": self.alpha}
+        return super().get_config() | saved | blend
+
+    @classmethod
+    def from_config(cls, config):
+        """The inverse of `get_config`."""
+        models = {
+            name: keras.saving.deserialize_keras_object(config[name])
+            for name in ("student", "teacher")
+        }
+        return cls(**config | models)
+
+    def compile_from_config(self, config):
+        """Compile a loaded model as the saved one was."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.built:
+            self.optimizer.build(self.trainable_variables)
+
+
+def _without_last(values, rank):
+    """Values of shape (N, 1) as (N,), as Keras's own losses take them."""
+    values = ops.convert_to_tensor(values)
+    if len(values.shape) == rank + 1 and values.shape[-1] == 1:
+        return ops.squeeze(values, -1)
+    return values
+
+
+def _weights(sample_weight, losses):
+    """One weight for each loss; others would spread over the batch."""
+    weights = _without_last(ops.cast(sample_weight, losses.dtype), len(losses.shape))
+    if len(weights.shape) != len(losses.shape):
+        raise ValueError(
+            "sample_weight must have one weight per loss, shape "
+            f"{tuple(losses.shape)}; got {tuple(weights.shape)}."
+        )
+    return weights

@@ -1,4 +1,4 @@
-"""What the modules of this room share: blocks of rows, threads, `out=`, one dtype for many."""
+"""What `fast` and `compiled` share: large arrays, blocks of rows, threads, `out=`."""
 
 import operator
 import os
@@ -92,40 +92,6 @@ def cores():
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def common_dtype(dtypes, what):
-    """The dtype that all of some dtypes promote to, or the error in words.
-
-    Parameters
-    ----------
-    dtypes : list of numpy.dtype
-        At least one.
-    what : str
-        What the caller calls the arrays that have them.
-
-    Returns
-    -------
-    numpy.dtype
-
-    Raises
-    ------
-    TypeError
-        If there is none, as for float16 and bfloat16, which hold different numbers.
-
-    Examples
-    --------
-    >>> common_dtype([np.dtype(np.float16), np.dtype(np.float64)], "chunks")
-    dtype('float64')
-    """
-    try:
-        return np.result_type(*dtypes)
-    except TypeError:
-        kinds = " and ".join(sorted({str(dtype) for dtype in dtypes}))
-        raise TypeError(
-            f"{what} must have dtypes that NumPy promotes to one; got {kinds}. "
-            "Bring them to one with astype, such as float32."
-        ) from None
 
 
 def over_blocks(work, rows, threads, scratch_of=lambda shape: None):

@@ -2,19 +2,32 @@
 
 Each process holds the logits of some classes, as where a vocabulary is too large for one
 machine. Two small messages make the states of all slices one: a maximum and a sum, of a few
-numbers per example. The logits stay where they are, and so do the gradients.
+numbers per example. A tiny one before them makes sure that all speak of the same examples. The
+logits stay where they are, and so do the gradients.
 """
 
+import numbers
+import re
+import zlib
 from datetime import timedelta
 
 import numpy as np
-import torch
-from torch import distributed as dist
 
 from companion._core import as_floating, rounded
 from companion.one_pass.streaming import State, gradient_of, loss_of, state_of
 
+try:
+    import torch
+    from torch import distributed as dist
+except ImportError as error:
+    raise ImportError(
+        "companion.one_pass.distributed needs PyTorch: pip install torch. "
+        "In one process companion.one_pass.fast has the same function in NumPy alone."
+    ) from error
+
 TIMEOUT = 60.0  # seconds to wait for the other processes
+# What Gloo says of a process that is gone or late; its other errors are not theirs.
+LOST = re.compile("time[d -]*out|connect|clos|reset|broken pipe|peer", re.IGNORECASE)
 
 
 def softmax_cross_entropy_with_labels_and_grad(
@@ -22,8 +35,8 @@ def softmax_cross_entropy_with_labels_and_grad(
 ):
     """Loss and gradient of integer labels, where each process holds a slice of the classes.
 
-    All processes of the group call it with the same labels. They all get the same losses, and
-    each the gradient of its own slice.
+    All processes of the group call it with the same labels and with logits of one dtype. They
+    all get the same losses, and each the gradient of its own slice.
 
     Parameters
     ----------
@@ -34,9 +47,9 @@ def softmax_cross_entropy_with_labels_and_grad(
     first_class : int
         Which class the first column is.
     group : torch.distributed.ProcessGroup, optional
-        Which processes; all, unless given.
+        Which processes; all, unless given. Its backend must reach the CPU, as Gloo does.
     timeout : float
-        Seconds to wait for the others, for each of the two messages.
+        Seconds to wait for the others, for each of the three messages.
 
     Returns
     -------
@@ -48,11 +61,14 @@ def softmax_cross_entropy_with_labels_and_grad(
     Raises
     ------
     TypeError
-        If labels are not integers.
+        If labels or `first_class` are not integers, or the logits are not real numbers of at
+        most 64 bits.
     ValueError
-        If shapes do not match, or a label lies in no slice or in several.
+        If shapes do not match, a label lies in no slice or in several, or the processes do
+        not agree in labels, number of examples, or dtype.
     RuntimeError
-        If there is no group, or a process of it has ended or does not answer in time.
+        If there is no group, this process is not in it, it has no backend for the CPU, or a
+        process of it has ended or does not answer in time.
 
     Notes
     -----
@@ -76,8 +92,10 @@ def softmax_cross_entropy_with_labels_and_grad(
     >>> dist.destroy_process_group()
     """
     x, dtype = as_floating(logits)
-    labels = _checked(labels, x)
+    labels = _checked(labels, x, first_class)
     index = labels.astype(np.intp) - first_class
+    _refuse_group(group)
+    _agree(dtype, labels, group, timeout)
     mine = np.flatnonzero((index >= 0) & (index < x.shape[1]))
     state, own, holders = _meet(state_of(x), x[mine, index[mine]], mine, group, timeout)
     _one_each(holders, labels)
@@ -85,8 +103,8 @@ def softmax_cross_entropy_with_labels_and_grad(
     return rounded(loss_of(state, own), dtype), rounded(gradient, dtype)
 
 
-def _checked(labels, x):
-    """What can be said before anything is sent."""
+def _checked(labels, x, first_class):
+    """What can be said without the other processes."""
     labels = np.asarray(labels)
     if x.ndim != 2 or labels.shape != x.shape[:1]:
         raise ValueError(
@@ -94,12 +112,48 @@ def _checked(labels, x):
         )
     if labels.dtype.kind not in "iu" and labels.size:
         raise TypeError(f"labels must be integers; got dtype {labels.dtype}.")
+    if not isinstance(first_class, numbers.Integral):
+        raise TypeError(f"first_class must be an integer; got {first_class!r}.")
+    if x.dtype.itemsize > 8:
+        raise TypeError(
+            f"logits must have at most 64 bits, which PyTorch can send; got dtype {x.dtype}. "
+            "Use float64."
+        )
+    return labels
+
+
+def _refuse_group(group):
+    """Raise where no message could be sent."""
     if not dist.is_initialized():
         raise RuntimeError(
             "a process group must be there; call torch.distributed.init_process_group first. "
             "In one process companion.one_pass.fast has the same function."
         )
-    return labels
+    if dist.get_rank(group) < 0:
+        raise RuntimeError("this process must be in the group; it is in another one only.")
+    backends = dist.get_backend_config(group)
+    if "cpu" not in (part.partition(":")[0] for part in backends.split(",")):
+        raise RuntimeError(
+            f"the group must have a backend for the CPU, where NumPy is; got {backends!r}. "
+            'Make one with torch.distributed.new_group(backend="gloo").'
+        )
+
+
+def _agree(dtype, labels, group, timeout):
+    """Raise in all processes where they do not speak of the same: else one would abort."""
+    said = {
+        "dtype of the logits": (dtype.name, zlib.crc32(dtype.name.encode())),
+        "number of examples": (len(labels), len(labels)),
+        "labels": (labels, zlib.crc32(labels.astype(np.int64).tobytes())),
+    }
+    mine = np.array([number for _, number in said.values()])
+    largest, least = _reduce(np.stack([mine, -mine]), dist.ReduceOp.MAX, group, timeout)
+    for (what, (value, _)), same in zip(said.items(), largest == -least, strict=True):
+        if not same:
+            raise ValueError(
+                f"all processes must have the same {what}; got {value} here and "
+                "something else in another process."
+            )
 
 
 def _one_each(holders, labels):
@@ -134,6 +188,8 @@ def _reduce(values, operation, group, timeout):
         # dist.all_reduce would wait as long as the group says: half an hour, unless told.
         (group or dist.group.WORLD).allreduce([torch.from_numpy(values)], options).wait()
     except RuntimeError as error:
+        if not LOST.search(str(error)):
+            raise
         raise RuntimeError(
             f"all {dist.get_world_size(group)} processes of the group must take part; one has "
             f"ended, raised, or not answered within {timeout} s. Start all of them anew."

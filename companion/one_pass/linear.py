@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from companion._core import as_floating, label_index
+from companion._core import as_floating, common_dtype, label_index, rounded
 from companion.one_pass.streaming import gradient_of, loss_of, merge, state_of
 
 CHUNK = 2**21  # bytes of the logits that exist at one time
+WIDTH = 1024  # classes that a chunk has at least: products of thin matrices are slow
 
 
 def linear_cross_entropy(hidden, weight, labels, *, chunk=CHUNK):
@@ -13,7 +14,11 @@ def linear_cross_entropy(hidden, weight, labels, *, chunk=CHUNK):
 
     The logits, N x V, are never held. A first pass over the vocabulary merges the states of
     its chunks; a second computes each chunk's logits anew, turns them into gradients, and
-    forgets them.
+    forgets them. Of very many examples some are taken at a time.
+
+    PyTorch has a function of this name with another contract: its weight has shape (V, D), and
+    it returns a loss alone, for autograd. A square weight fits both: nothing can tell which is
+    meant.
 
     Parameters
     ----------
@@ -24,12 +29,14 @@ def linear_cross_entropy(hidden, weight, labels, *, chunk=CHUNK):
     labels : array_like of int, shape (N,)
         True classes, in 0..V-1.
     chunk : int
-        Bytes of logits to hold at one time. It decides the memory, not the result.
+        Bytes of logits to hold at one time. It decides the memory, and of the results no more
+        than the last digits: sums over classes are cut where the chunks are.
 
     Returns
     -------
     loss : ndarray, shape (N,)
-        In nats, one per example.
+        In nats, one per example. All results have the float type of the arguments, and are
+        computed in float32 where that has 16 bits.
     hidden_grad : ndarray, shape (N, D)
         Gradient of the sum of the losses. For their mean divide by N.
     weight_grad : ndarray, shape (D, V)
@@ -54,26 +61,38 @@ def linear_cross_entropy(hidden, weight, labels, *, chunk=CHUNK):
     >>> loss.round(4), weight_grad[0]
     (array([1.3863]), array([ 0.25, -0.75,  0.25,  0.25]))
     """
-    hidden, weight = _as_pair(hidden, weight)
+    hidden, weight, dtype = _checked(hidden, weight)
     # Only the shape of the logits is looked at: an array of it that takes no memory.
-    index = label_index(labels, np.broadcast_to(0.0, (len(hidden), weight.shape[1])))[:, 0]
-    width = max(1, chunk // max(1, len(hidden) * hidden.itemsize))
-    slices = [slice(a, a + width) for a in range(0, weight.shape[1], width)]
-    total, own = _first_pass(hidden, weight, index, slices)
-    hidden_grad, weight_grad = np.zeros_like(hidden), np.empty_like(weight)
-    for part in slices:
-        columns = weight[:, part]
-        by_logits = gradient_of(hidden @ columns, total, own, index - part.start)
-        hidden_grad += by_logits @ columns.T
-        weight_grad[:, part] = hidden.T @ by_logits
-    return loss_of(total, own), hidden_grad, weight_grad
+    shape = (len(hidden), weight.shape[1])
+    index = label_index(labels, np.broadcast_to(hidden.dtype.type(0), shape))[:, 0]
+    loss = np.empty(len(hidden), hidden.dtype)
+    hidden_grad, weight_grad = np.zeros_like(hidden), np.zeros_like(weight)
+    for rows, parts in _pieces(*shape, max(1, chunk // hidden.itemsize)):
+        total, own = _first_pass(hidden[rows], weight, index[rows], parts)
+        loss[rows] = loss_of(total, own)
+        for part in parts:
+            logits, columns = hidden[rows] @ weight[:, part], weight[:, part]
+            by_logits = gradient_of(logits, total, own, index[rows] - part.start)
+            # A weight of -inf rules a class out: it gets no slope, and gives none.
+            hidden_grad[rows] += by_logits @ np.where(np.isfinite(columns), columns, 0).T
+            weight_grad[:, part] += hidden[rows].T @ by_logits
+    return rounded(loss, dtype), rounded(hidden_grad, dtype), rounded(weight_grad, dtype)
 
 
-def _first_pass(hidden, weight, index, slices):
+def _pieces(num_examples, num_classes, entries):
+    """Slices of examples, each with the slices of classes to take at one time."""
+    height = max(1, entries // max(1, min(WIDTH, num_classes)))
+    for start in range(0, num_examples, height):
+        rows = slice(start, min(start + height, num_examples))
+        width = max(1, entries // (rows.stop - rows.start))
+        yield rows, [slice(a, a + width) for a in range(0, num_classes, width)]
+
+
+def _first_pass(hidden, weight, index, parts):
     """The merged state of all chunks, and the logit at each label."""
     state = state_of(np.empty((len(hidden), 0), hidden.dtype))
     own = np.empty(len(hidden), hidden.dtype)
-    for part in slices:
+    for part in parts:
         logits = hidden @ weight[:, part]
         mine = np.flatnonzero((index >= part.start) & (index < part.start + logits.shape[1]))
         own[mine] = logits[mine, index[mine] - part.start]
@@ -81,12 +100,14 @@ def _first_pass(hidden, weight, index, slices):
     return state, own
 
 
-def _as_pair(hidden, weight):
-    (hidden, _), (weight, _) = as_floating(hidden), as_floating(weight)
+def _checked(hidden, weight):
+    """Both in one working precision, and the dtype of the results."""
+    (hidden, dtype), (weight, other) = as_floating(hidden), as_floating(weight)
     if hidden.ndim != 2 or weight.ndim != 2 or hidden.shape[1] != weight.shape[0]:
         raise ValueError(
             "hidden must have shape (N, D) and weight (D, V); "
             f"got {hidden.shape} and {weight.shape}."
         )
-    dtype = np.result_type(hidden, weight)
-    return hidden.astype(dtype, copy=False), weight.astype(dtype, copy=False)
+    work = np.result_type(hidden, weight)
+    dtype = common_dtype([dtype, other], "hidden and weight")
+    return hidden.astype(work, copy=False), weight.astype(work, copy=False), dtype

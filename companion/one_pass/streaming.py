@@ -10,8 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from companion._core import as_floating, as_labels, rounded, sum_parts
-from companion.one_pass._rows import common_dtype
+from companion._core import as_floating, as_labels, common_dtype, rounded, sum_parts
 
 
 class State(NamedTuple):
@@ -65,7 +64,9 @@ def state_of(x):
 
 
 def merge(a, b):
-    """The state of all that two states have seen. Associative, commutative; EMPTY is its zero.
+    """The state of all that two states have seen.
+
+    Commutative, with EMPTY as its zero, and associative but for rounding.
 
     ::
 
