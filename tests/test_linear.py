@@ -107,6 +107,11 @@ BAD = {
         "labels must have the shape",
     ),
     "text": (([["a"]], [[1.0, 2.0]], [0]), TypeError, "must be real numbers"),
+    "two kinds of 16 bits": (
+        (np.ones((1, 1), np.float16), np.ones((1, 2), ml_dtypes.bfloat16), [0]),
+        TypeError,
+        "hidden and weight must have dtypes that NumPy promotes to one; got bfloat16 and",
+    ),
 }
 
 
@@ -179,3 +184,44 @@ def test_very_many_examples_are_taken_in_pieces():
     rows = [row for rows, _ in pieces for row in range(rows.start, rows.stop)]
     assert rows == list(range(262_144))
     assert len(pieces) < 100
+
+
+@pytest.mark.parametrize("chunk", [1e6, None, "1 MB"], ids=repr)
+def test_a_chunk_is_a_whole_number(chunk):
+    with pytest.raises(TypeError, match="chunk must be a whole number, the bytes of logits"):
+        linear_cross_entropy([[1.0]], [[1.0, 2.0]], [0], chunk=chunk)
+
+
+@given(st.data())
+def test_classes_that_are_ruled_out_give_what_the_others_alone_give(data):
+    N, D, V = (data.draw(st.integers(1, 6)) for _ in range(3))
+    rng = np.random.default_rng(data.draw(st.integers(0, 999)))
+    hidden, weight = rng.uniform(0.1, 1, size=(N, D)), rng.normal(size=(D, V))
+    out = np.array(data.draw(st.lists(st.booleans(), min_size=V, max_size=V)))
+    out[0] = False
+    weight[0, out] = -inf  # times a positive number: these logits are -inf
+    labels = rng.choice(np.flatnonzero(~out), size=N)
+    chunk = data.draw(st.integers(1, 200))
+    got = linear_cross_entropy(hidden, weight, labels, chunk=chunk)
+    places = np.cumsum(~out) - 1
+    wanted = linear_cross_entropy(hidden, weight[:, ~out], places[labels])
+    close = {"rtol": 1e-12, "atol": 1e-15}
+    np.testing.assert_allclose(got[0], wanted[0], **close)
+    np.testing.assert_allclose(got[1], wanted[1], **close)
+    np.testing.assert_allclose(got[2][:, ~out], wanted[2], **close)
+    assert not got[2][:, out].any()
+
+
+def test_a_label_that_is_ruled_out_has_no_finite_slope():
+    loss, hidden_grad, _ = linear_cross_entropy([[1.0]], [[1.0, -inf, -inf]], [1])
+    assert loss == inf
+    assert hidden_grad == inf  # less weight on the label's class is worse without end
+
+
+def test_no_setting_of_the_caller_makes_an_underflow_an_error():
+    hidden, weight = np.full((2, 2), 1e-160), np.full((2, 3), 1e-160)
+    weight[0, 1] = 1.5e162  # logits 0 and 150, and slopes of 1e-65 times 1e-160
+    with np.errstate(all="raise"):
+        linear_cross_entropy(hidden, weight, [0, 1])
+        linear_cross_entropy([[1.0]], [[700.0, 0.0, 1e-300]], [0])
+        linear_cross_entropy([[1e-20]], [[7e22, 0.0, 1e-300]], [0])

@@ -68,7 +68,7 @@ def logsumexp(x, axis=-1, keepdims=False):
     Raises
     ------
     TypeError
-        If `x` does not hold real numbers.
+        If `x` does not hold real numbers, or `axis` is not one integer.
     ValueError
         If `x` is a single number without an axis.
 
@@ -107,7 +107,8 @@ def softmax(x, axis=-1, *, out=None):
     Raises
     ------
     TypeError
-        If `x` does not hold real numbers, or `out` has another dtype than the result.
+        If `x` does not hold real numbers, `axis` is not one integer, or `out` has another dtype
+        than the result.
     ValueError
         If `x` is a single number without an axis, or `out` has another shape, is read-only,
         or overlaps `x` without being it.
@@ -142,7 +143,8 @@ def log_softmax(x, axis=-1, *, out=None):
     Raises
     ------
     TypeError
-        If `x` does not hold real numbers, or `out` has another dtype than the result.
+        If `x` does not hold real numbers, `axis` is not one integer, or `out` has another dtype
+        than the result.
     ValueError
         If `x` is a single number without an axis, or `out` has another shape, is read-only,
         or overlaps `x` without being it.
@@ -192,7 +194,7 @@ def softmax_cross_entropy_with_labels_and_grad(logits, labels, *, out=None):
     if large is None:
         loss, gradient = derivatives.softmax_cross_entropy_with_labels_and_grad(logits, labels)
         return loss, into(out, np.asarray(logits), gradient)
-    index = label_index(labels, large).reshape(-1)
+    index = np.require(label_index(labels, large).reshape(-1), requirements="CA")
     result, dense = dense_out(out, large)
     rows, gradient = as_rows(large), as_rows(dense)
     loss = np.empty(large.shape[:-1], large.dtype)
@@ -409,12 +411,13 @@ def _loops(real, whole, exp):
                 loss[i] = surprise
 
     rows = numba.types.Array(numba.from_dtype(np.dtype(real)), 2, "C", readonly=True)
+    labels = numba.types.Array(numba.intp, 1, "C", readonly=True)
     filled, each, flags = rows.copy(readonly=False), rows.dtype[::1], numba.boolean[::1]
     types = {
         logsumexp: (rows, each, flags),
         softmax: (rows, filled, flags),
         log_softmax: (rows, filled, flags),
-        loss_and_grad: (rows, numba.intp[::1], each, filled, flags),
+        loss_and_grad: (rows, labels, each, filled, flags),
     }
     return {loop.__name__: (loop, arguments) for loop, arguments in types.items()}
 

@@ -8,11 +8,12 @@ the array lies in memory.
 
 Small arrays, float types other than float32 and float64, and other axes go to the core.
 
-Threads and processes. `threads` is how many threads share the blocks: at first the number of
-cores that this process may use when it imports the module. The caller is one of them; the
-others are started when they are first needed, and stay. Any number of threads may call at one
-time. Where no thread can be started, as after the end of the main thread or in `atexit`, the
-caller does all the work. A process may fork at any time: the child starts threads of its own.
+Threads and processes. `threads`, a whole number of at least 1, is how many threads share the
+blocks: at first the number of cores that this process may use when it imports the module. The
+caller is one of them; the others are started when they are first needed, and stay. Any number
+of threads may call at one time. Where no thread can be started, as after the end of the main
+thread or in `atexit`, the caller does all the work. A process may fork at any time: the child
+starts threads of its own.
 """
 
 import numpy as np
@@ -52,7 +53,7 @@ def logsumexp(x, axis=-1, keepdims=False):
     Raises
     ------
     TypeError
-        If `x` does not hold real numbers.
+        If `x` does not hold real numbers, or `axis` is not one integer.
     ValueError
         If `x` is a single number without an axis.
 
@@ -97,7 +98,8 @@ def softmax(x, axis=-1, *, out=None):
     Raises
     ------
     TypeError
-        If `x` does not hold real numbers, or `out` has another dtype than the result.
+        If `x` does not hold real numbers, `axis` is not one integer, or `out` has another dtype
+        than the result.
     ValueError
         If `x` is a single number without an axis, or `out` has another shape, is read-only,
         or overlaps `x` without being it.
@@ -139,7 +141,8 @@ def log_softmax(x, axis=-1, *, out=None):
     Raises
     ------
     TypeError
-        If `x` does not hold real numbers, or `out` has another dtype than the result.
+        If `x` does not hold real numbers, `axis` is not one integer, or `out` has another dtype
+        than the result.
     ValueError
         If `x` is a single number without an axis, or `out` has another shape, is read-only,
         or overlaps `x` without being it.

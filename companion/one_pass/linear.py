@@ -1,5 +1,7 @@
 """A linear layer and its cross-entropy over a vocabulary, without the logits of all of it."""
 
+import operator
+
 import numpy as np
 
 from companion._core import as_floating, common_dtype, label_index, rounded
@@ -29,23 +31,26 @@ def linear_cross_entropy(hidden, weight, labels, *, chunk=CHUNK):
     labels : array_like of int, shape (N,)
         True classes, in 0..V-1.
     chunk : int
-        Bytes of logits to hold at one time. It decides the memory, and of the results no more
-        than the last digits: sums over classes are cut where the chunks are.
+        Bytes of logits to hold at one time, at least one logit. It decides the memory, and of
+        the results no more than the last digits: sums are cut where the chunks are.
 
     Returns
     -------
     loss : ndarray, shape (N,)
-        In nats, one per example. All results have the float type of the arguments, and are
+        In nats, one per example; nan, with NumPy's "invalid value" warning, where a row of
+        logits has no softmax. All results have the float type of the arguments, and are
         computed in float32 where that has 16 bits.
     hidden_grad : ndarray, shape (N, D)
-        Gradient of the sum of the losses. For their mean divide by N.
+        Gradient of the sum of the losses. For their mean divide by N. A class that is ruled
+        out, by weights that make its logit -inf, adds nothing.
     weight_grad : ndarray, shape (D, V)
         Gradient of the sum of the losses.
 
     Raises
     ------
     TypeError
-        If labels are not integers, or the others hold no real numbers.
+        If labels are not integers, the others hold no real numbers or have no common dtype,
+        or `chunk` is not a whole number.
     ValueError
         If shapes do not match or a label leaves 0..V-1.
 
@@ -67,20 +72,49 @@ def linear_cross_entropy(hidden, weight, labels, *, chunk=CHUNK):
     index = label_index(labels, np.broadcast_to(hidden.dtype.type(0), shape))[:, 0]
     loss = np.empty(len(hidden), hidden.dtype)
     hidden_grad, weight_grad = np.zeros_like(hidden), np.zeros_like(weight)
-    for rows, parts in _pieces(*shape, max(1, chunk // hidden.itemsize)):
+    for rows, parts in _pieces(*shape, _as_bytes(chunk) // hidden.itemsize):
         total, own = _first_pass(hidden[rows], weight, index[rows], parts)
         loss[rows] = loss_of(total, own)
         for part in parts:
-            logits, columns = hidden[rows] @ weight[:, part], weight[:, part]
+            logits, columns = _product(hidden[rows], weight[:, part]), weight[:, part]
             by_logits = gradient_of(logits, total, own, index[rows] - part.start)
-            # A weight of -inf rules a class out: it gets no slope, and gives none.
-            hidden_grad[rows] += by_logits @ np.where(np.isfinite(columns), columns, 0).T
-            weight_grad[:, part] += hidden[rows].T @ by_logits
+            hidden_grad[rows] += _of_slopes(by_logits, columns)
+            weight_grad[:, part] += _product(hidden[rows].T, by_logits)
     return rounded(loss, dtype), rounded(hidden_grad, dtype), rounded(weight_grad, dtype)
+
+
+def _product(a, b):
+    with np.errstate(under="ignore"):
+        return a @ b
+
+
+def _of_slopes(slopes, columns):
+    """slopes @ columns.T, but a slope of 0 takes nothing, also of a weight of -inf.
+
+    That rules its class out: the class has no probability, and the loss no slope there.
+    """
+    finite = np.isfinite(columns)
+    if finite.all():
+        return _product(slopes, columns.T)
+    product = _product(slopes, np.where(finite, columns, 0).T)
+    for k in np.flatnonzero(~finite.all(axis=0)):
+        (rows,) = np.nonzero(slopes[:, k])  # of labels that are ruled out, or of nan
+        product[rows] += slopes[rows, k, np.newaxis] * np.where(finite[:, k], 0, columns[:, k])
+    return product
+
+
+def _as_bytes(chunk):
+    try:
+        return operator.index(chunk)
+    except TypeError:
+        raise TypeError(
+            f"chunk must be a whole number, the bytes of logits to hold; got {chunk!r}."
+        ) from None
 
 
 def _pieces(num_examples, num_classes, entries):
     """Slices of examples, each with the slices of classes to take at one time."""
+    entries = max(1, entries)
     height = max(1, entries // max(1, min(WIDTH, num_classes)))
     for start in range(0, num_examples, height):
         rows = slice(start, min(start + height, num_examples))
@@ -93,7 +127,7 @@ def _first_pass(hidden, weight, index, parts):
     state = state_of(np.empty((len(hidden), 0), hidden.dtype))
     own = np.empty(len(hidden), hidden.dtype)
     for part in parts:
-        logits = hidden @ weight[:, part]
+        logits = _product(hidden, weight[:, part])
         mine = np.flatnonzero((index >= part.start) & (index < part.start + logits.shape[1]))
         own[mine] = logits[mine, index[mine] - part.start]
         state = merge(state, state_of(logits))
