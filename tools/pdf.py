@@ -17,6 +17,7 @@ from pypdf import PdfReader, PdfWriter
 from pypdf.generic import NameObject, TextStringObject
 
 from tools.browser import chromium
+from tools.searchable import make_searchable
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "softmax-and-cross-entropy.pdf"
@@ -102,6 +103,7 @@ def _describe(pdf, config, headings):
     for bookmark, heading in zip(_flat(writer.outline), headings, strict=True):
         bookmark[NameObject("/Title")] = TextStringObject(heading)
     writer.add_metadata({"/Title": config["title"], "/Author": config["author"]})
+    make_searchable(writer)
     writer.root_object[NameObject("/PageMode")] = NameObject("/UseOutlines")
     writer.write(pdf)
 
@@ -125,7 +127,8 @@ def show_link(site):
 
 
 def main(arguments):
-    site = Path(arguments[0]) if arguments else ROOT / "_build" / "html"
+    # Absolute, since a browser takes no other address of a file.
+    site = Path(arguments[0]).resolve() if arguments else ROOT / "_build" / "html"
     target = site / "downloads" / NAME
     logging.getLogger("pypdf").setLevel(logging.ERROR)  # it remarks on what Chromium writes
     with chromium() as browser:
