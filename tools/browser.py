@@ -52,7 +52,7 @@ def chromium():
 
 
 def installed():
-    """The system's Chromium or Chrome, or the one that CHROMIUM names; None if there is none."""
+    """The system's Chromium or Chrome, or the one that CHROMIUM names, or None."""
     named = os.environ.get("CHROMIUM")
     return named or next(filter(None, map(shutil.which, NAMES)), None)
 
