@@ -114,7 +114,9 @@ def test_signatures_and_first_sentences_are_shown(places):
 
 
 def test_every_module_says_how_it_is_imported(html):
-    pages = " ".join(page.read_text() for page in sorted(html.glob("chapters/api_*.html")))
+    pages = " ".join(
+        page.read_text(encoding="utf-8") for page in sorted(html.glob("chapters/api_*.html"))
+    )
     lines = re.findall(r"<code[^>]*>(.*?)</code>", pages, re.DOTALL)
     found = {line for line in map(words, lines) if line.startswith("fromcompanion")}
     modules = {
@@ -201,11 +203,15 @@ def small_package(folder, source):
     small_book(folder)
     (folder / "companion").mkdir()
     (folder / "companion" / "__init__.py").write_text(
-        'from companion.core import g\n\n__all__ = ["g"]\n'
+        'from companion.core import g\n\n__all__ = ["g"]\n', encoding="utf-8"
     )
-    (folder / "companion" / "core.py").write_text('def g():\n    """Of the core."""\n')
-    (folder / "companion" / "small.py").write_text(f'"""A module."""\n\n{source}')
-    (folder / "chapters" / "index.md").write_text(PAGE)
+    (folder / "companion" / "core.py").write_text(
+        'def g():\n    """Of the core."""\n', encoding="utf-8"
+    )
+    (folder / "companion" / "small.py").write_text(
+        f'"""A module."""\n\n{source}', encoding="utf-8"
+    )
+    (folder / "chapters" / "index.md").write_text(PAGE, encoding="utf-8")
     return folder
 
 
@@ -215,7 +221,9 @@ def test_a_fault_in_a_docstring_stops_the_build(tmp_path, fault):
     result = build(small_package(tmp_path, source))
     assert (result.returncode == 0) == builds, result.stderr[-2000:]
     if builds:  # and the package of this folder was read, not the one that is installed
-        page = (tmp_path / "_build" / "html" / "chapters" / "index.html").read_text()
+        page = (tmp_path / "_build" / "html" / "chapters" / "index.html").read_text(
+            encoding="utf-8"
+        )
         assert 'id="companion.small.f"' in page
         assert "array_likeshapeofx" in words(page).replace(",", "")
 
@@ -228,7 +236,7 @@ def test_no_framework_is_imported_for_it(tmp_path, monkeypatch):
     for name in packages:
         (tmp_path / "traps" / name).mkdir(parents=True)
         trap = TRAP.format(log=str(tmp_path / "log"))
-        (tmp_path / "traps" / name / "__init__.py").write_text(trap)
+        (tmp_path / "traps" / name / "__init__.py").write_text(trap, encoding="utf-8")
     folder = tmp_path / "book"
     folder.mkdir()
     tops = "".join(f"import {name}\n" for name in packages)
@@ -240,11 +248,11 @@ def test_no_framework_is_imported_for_it(tmp_path, monkeypatch):
     result = build(folder)
     assert result.returncode == 0, result.stderr[-2000:]
     assert not (tmp_path / "log").exists()
-    page = (folder / "_build" / "html" / "chapters" / "index.html").read_text()
+    page = (folder / "_build" / "html" / "chapters" / "index.html").read_text(encoding="utf-8")
     assert 'id="companion.small.Model.f"' in page  # although a framework decorates its class
 
 
 def test_the_pages_of_the_reference_are_in_the_table_of_contents():
-    toc = (ROOT / "_toc.yml").read_text()
+    toc = (ROOT / "_toc.yml").read_text(encoding="utf-8")
     for page in sorted((ROOT / "chapters").glob("api_*.md")):
         assert f"chapters/{page.stem}\n" in toc

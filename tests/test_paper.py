@@ -15,7 +15,7 @@ from pypdf import PdfReader
 from tools import pdf, searchable
 
 ROOT = Path(__file__).resolve().parent.parent
-TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
 POINTS = 72 / 25.4  # in a millimetre
 NAMES = pdf.documents(TOC)
 
@@ -62,7 +62,7 @@ def test_the_cheat_sheet_is_one_page_that_can_be_read(html, chromium):
     sizes = sizes_of_words(sheet.pages[0])
     assert len(sizes) > 100
     assert min(sizes)[0] > 7.9, min(sizes)
-    source = (ROOT / "chapters" / "cheat_sheet.md").read_text()
+    source = (ROOT / "chapters" / "cheat_sheet.md").read_text(encoding="utf-8")
     text = squeezed(sheet.pages[0].extract_text())
     for part in [
         *re.findall("^#+ (.+)$", source, re.MULTILINE),
@@ -156,7 +156,9 @@ def texts(book):
 def titles(html):
     """The heading of each page, in the order of the table of contents."""
     for name in NAMES:
-        heading = re.search("<h1>(.*?)<a ", (html / f"{name}.html").read_text())[1]
+        heading = re.search(
+            "<h1>(.*?)<a ", (html / f"{name}.html").read_text(encoding="utf-8")
+        )[1]
         yield re.sub(r"<.*?>|\s+", " ", heading).strip().replace("  ", " ")
 
 
@@ -215,7 +217,7 @@ def test_every_formula_is_typeset_and_every_figure_there(html, book, texts):
 
 
 def test_answers_are_open_and_solutions_at_the_end_of_their_chapter(html, book, texts):
-    source = (html / "chapters" / "derivation.html").read_text()
+    source = (html / "chapters" / "derivation.html").read_text(encoding="utf-8")
     text = squeezed(" ".join(texts))
     for answer in re.findall(r"<summary>Answer</summary>\s*<p>([^<]{20,40})", source):
         assert squeezed(answer) in text

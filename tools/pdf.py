@@ -59,8 +59,8 @@ def print_book(browser, site, target):
     target : Path
         Where the PDF goes.
     """
-    config = yaml.safe_load((ROOT / "_config.yml").read_text())
-    names = documents(yaml.safe_load((ROOT / "_toc.yml").read_text()))
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    names = documents(yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8")))
     # It stands beside the chapters while it is printed, so that what they load is found.
     joined = (site / names[0]).with_name("whole_book.html")
     joined.write_text(whole_book(site, names), encoding="utf-8")
