@@ -14,8 +14,8 @@ try:
     from keras import ops
 except ImportError as error:  # of Keras, or of its backend
     raise ImportError(
-        "companion.frameworks.keras needs Keras and a backend: pip install tensorflow brings "
-        "both. companion.distillation_loss is the same loss in NumPy alone."
+        "companion.frameworks.keras needs Keras and a backend: pip install keras tensorflow. "
+        "companion.distillation_loss is the same loss in NumPy alone."
     ) from error
 
 
