@@ -786,7 +786,7 @@ def test_keras_distiller_runs_on_another_backend():
         (
             "frameworks.keras",
             "keras",
-            "keras needs Keras and a backend: pip install keras",
+            "keras needs Keras and a backend: pip install keras tensorflow",
         ),
     ],
 )
