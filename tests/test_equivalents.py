@@ -465,6 +465,15 @@ TORCH_REFUSES = {
     ),
     "one target for all": ("cross_entropy", {"target": draw_probs((1, 3))}),
     "dim twice": ("logsumexp", {"dim": (0, 0)}),
+    "one number as weights": (
+        "cross_entropy",
+        {
+            "input": draw((2, 1, 2)),
+            "target": np.zeros((2, 2), int),
+            "weight": np.array(1.0),
+            "label_smoothing": 0.1,
+        },
+    ),
     "bytes where smoothing meets weights": (
         "cross_entropy",
         {"target": np.array([0, 1], np.uint8), "label_smoothing": 0.1, "weight": np.ones(3)},

@@ -421,6 +421,8 @@ def _even_loss(log_probs, target, weight, ignore_index, reduction):
     # The sum over all classes, for the part of the target that smoothing spreads evenly.
     loss, valid = log_probs, target != ignore_index
     if weight is not None:
+        if weight.ndim == 0:
+            raise IndexError("Dimension specified as 0 but tensor has no dimensions")
         _check_weight(weight, log_probs)
         loss = loss * _along_classes(weight, loss)
     loss = -total(loss, _class_axis(log_probs))
