@@ -19,6 +19,7 @@ pdf: book .venv/.pdf ## Print the book into one PDF, linked from its front page 
 	$(BIN)/python -m tools.pdf
 
 test: .venv/.dev lint ## Install all, then lint, test, run doctests and compare every notebook
+	$(BIN)/python -m tools.browser
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --durations 5 \
 		--nbval --nbval-current-env --nbval-cell-timeout 300
 

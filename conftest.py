@@ -3,14 +3,19 @@
 Strict nbval compares text to the letter, which no float survives on another processor.
 Here words and integers must be equal and floats within `tools.approx.RTOL`. Whatever a
 cell writes to stderr is not compared, but a Python warning in it fails the cell, unless
-the cell is tagged `shows-warning`; then a missing warning fails it.
+the cell is tagged `shows-warning`; then a missing warning fails it. After its last cell a
+chapter is given the answers to its exercises: each check must call them correct.
 
-It stands above the tests of the core, too, which must start where there is nothing but NumPy,
-pytest and Hypothesis. So it imports no more than the standard library.
+This file stands above the tests of the core, too, which must start where there is nothing but
+NumPy, pytest and Hypothesis. So it imports no more than the standard library, as long as there
+is no notebook.
 """
 
 import os
 import re
+from collections import defaultdict
+
+import pytest
 
 from tools.approx import Approx
 from tools.environment import ENVIRONMENT
@@ -20,9 +25,46 @@ os.environ.update(ENVIRONMENT)  # kernels inherit it
 WARNING = re.compile(r"^.*\b\w*Warning: .*$", re.MULTILINE)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    report = yield
+    if type(collector).__name__ == "IPyNbFile" and report.passed:
+        report.result += with_answers(collector, report.result)
+    return report
+
+
+def with_answers(notebook, cells):
+    """An item for each exercise of a notebook, answered, to be run after all its cells."""
+    from tools.filled_in import filled_in
+
+    for number, (name, cell) in enumerate(filled_in(notebook.nb).items(), len(cells)):
+        yield type(cells[0]).from_parent(
+            notebook,
+            name=f"Answer of {name}",
+            cell_num=number,
+            cell=cell,
+            options=defaultdict(bool, answer=True, check=True),
+        )
+
+
 def pytest_itemcollected(item):
     if type(item).__name__ != "IPyNbCell":
         return
+    if item.options["answer"]:
+        item.compare_outputs = lambda test, ref: is_correct(item, test)
+    else:
+        compare_with_the_tolerance(item)
+
+
+def is_correct(item, outputs):
+    from tools.filled_in import says_correct
+
+    item.comparison_traceback = ["The check does not call the book's own answer correct:"]
+    item.comparison_traceback += [str(outputs)]
+    return says_correct(outputs)
+
+
+def compare_with_the_tolerance(item):
     plain_sanitize, plain_compare = item.sanitize, item.compare_outputs
     declared = "shows-warning" in item.cell.metadata.get("tags", [])
 

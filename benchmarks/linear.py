@@ -83,13 +83,13 @@ def losses_and_slopes(way, logits, labels):
 
 def status(key):
     """A number of bytes that the kernel keeps about this process."""
-    with open("/proc/self/status") as lines:
+    with open("/proc/self/status", encoding="utf-8") as lines:
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(key))
 
 
 def peak_of(call):
     """Bytes that a call needs on top of what was there, its results included."""
-    with open("/proc/self/clear_refs", "w") as file:
+    with open("/proc/self/clear_refs", "w", encoding="utf-8") as file:
         file.write("5")  # the peak starts anew
     before = status("VmRSS:")
     call()
@@ -123,7 +123,7 @@ def measure_all():
     for size in SIZES:
         for way in WAYS:
             command = [sys.executable, "-m", "benchmarks.linear", way, size]
-            run = subprocess.run(command, capture_output=True, text=True, check=True)
+            run = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
             records.append(json.loads(run.stdout.splitlines()[-1]))
     return records
 

@@ -52,7 +52,7 @@ def records(module, threads, memory, *arguments):
         cwd=ROOT,
         env=environment(threads, memory),
         stdout=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     )
     if run.returncode:
         raise SystemExit(f"benchmarks.{module} failed with {threads} threads.")
@@ -68,7 +68,7 @@ def times(threads, memory):
 def first_line(path, key):
     """What a file of the system says after `key`, or nothing."""
     try:
-        lines = Path(path).read_text().splitlines()
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
     except OSError:
         return ""
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(key)), "")
@@ -81,7 +81,7 @@ def machine():
     for index in (2, 3):
         path = Path(f"/sys/devices/system/cpu/cpu0/cache/index{index}/size")
         if path.exists():
-            caches.append(f"L{index} {path.read_text().strip()}")
+            caches.append(f"L{index} {path.read_text(encoding='utf-8').strip()}")
     simd = np.show_config(mode="dicts")["SIMD Extensions"]["found"]
     installed = [name for name in PACKAGES if importlib.util.find_spec(name)]
     versions = {name: importlib.metadata.version(name) for name in installed}
@@ -109,9 +109,9 @@ def main():
     print("operations in the cache, errors", flush=True)
     measured["parts"] = records("parts", 1, "kept")
     measured["errors"] = accuracy.all_errors()
-    MEASURED.write_text(report.compact(measured))
+    MEASURED.write_text(report.compact(measured), encoding="utf-8")
     measured = load()  # as it is stored, rounded
-    (ROOT / "benchmarks" / "results.md").write_text(report.tables(measured))
+    (ROOT / "benchmarks" / "results.md").write_text(report.tables(measured), encoding="utf-8")
     report.figure(measured, ROOT / "benchmarks" / "results.png")
     print(report.tables(measured))
     print(report.targets(measured))

@@ -40,7 +40,9 @@ def small_book(folder):
     shutil.copytree(ROOT / "site", folder / "site")
     shutil.copy(ROOT / "_config.yml", folder)
     shutil.copy(ROOT / "chapters" / "references.bib", folder / "chapters")
-    (folder / "_toc.yml").write_text("format: jb-book\nroot: chapters/index\n")
+    (folder / "_toc.yml").write_text(
+        "format: jb-book\nroot: chapters/index\n", encoding="utf-8"
+    )
     return folder
 
 
@@ -53,9 +55,9 @@ def addressed_book(folder):
         baseurl=SITE,
         redirects="{index: chapters/index, chapters/moved: chapters/plain}",
     )
-    with (folder / "_toc.yml").open("a") as toc:
+    with (folder / "_toc.yml").open("a", encoding="utf-8") as toc:
         toc.write("chapters: [{file: chapters/plain}, {file: chapters/needs_torch}]\n")
-    (folder / "chapters" / "index.md").write_text(FRONT_PAGE)
+    (folder / "chapters" / "index.md").write_text(FRONT_PAGE, encoding="utf-8")
     for name, source in {"plain": "import numpy", "needs_torch": "import torch"}.items():
         cells = [
             nbformat.v4.new_markdown_cell(f"# A page\n\nA word of prose for {name}."),
@@ -70,11 +72,11 @@ def addressed_book(folder):
 def set_config(folder, **lines):
     """Set the line of _config.yml that begins with each key."""
     file = folder / "_config.yml"
-    text = file.read_text()
+    text = file.read_text(encoding="utf-8")
     for key, value in lines.items():
         text, found = re.subn(rf"^( *{key}:).*$", rf"\1 {value}", text, flags=re.MULTILINE)
         assert found == 1, key
-    file.write_text(text)
+    file.write_text(text, encoding="utf-8")
 
 
 def build(folder):
@@ -82,6 +84,6 @@ def build(folder):
         [JUPYTER_BOOK, "build", ".", "-n", "-W", "--keep-going"],
         cwd=folder,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )

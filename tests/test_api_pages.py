@@ -12,7 +12,6 @@ from html import unescape
 import pytest
 from book import ROOT, build, small_book
 from sphinx.util.inventory import InventoryFile
-from test_browser import chromium  # noqa: F401  (a fixture)
 from test_imports import HEAVY, ROOMS, names, path_of
 
 import companion
@@ -65,7 +64,7 @@ def places(html):
     """Where each name stands, as Sphinx has it: name -> page."""
     with (html / "objects.inv").open("rb") as file:
         inventory = InventoryFile.load(file, "", os.path.join)
-    kinds = ("py:function", "py:class", "py:method", "py:attribute", "py:data")
+    kinds = ("py:function", "py:class", "py:method", "py:property", "py:attribute", "py:data")
     objects = {name: item for kind in kinds for name, item in inventory.get(kind, {}).items()}
     return {
         name: html / address.partition("#")[0] for name, (_, _, address, _) in objects.items()
@@ -107,7 +106,7 @@ def test_signatures_and_first_sentences_are_shown(places):
     for name, node in public().items():
         signature, text = shown(places[name], name)
         if isinstance(node, ast.FunctionDef):
-            for argument in (a for a in arguments(node) if a != "self"):
+            for argument in (a for a in arguments(node) if a not in ("self", "cls")):
                 assert argument in signature, name
         summary = ast.get_docstring(node).split("\n\n")[0]
         quotes = str.maketrans("“”’", '""\'')
@@ -115,7 +114,9 @@ def test_signatures_and_first_sentences_are_shown(places):
 
 
 def test_every_module_says_how_it_is_imported(html):
-    pages = " ".join(page.read_text() for page in sorted(html.glob("chapters/api_*.html")))
+    pages = " ".join(
+        page.read_text(encoding="utf-8") for page in sorted(html.glob("chapters/api_*.html"))
+    )
     lines = re.findall(r"<code[^>]*>(.*?)</code>", pages, re.DOTALL)
     found = {line for line in map(words, lines) if line.startswith("fromcompanion")}
     modules = {
@@ -131,7 +132,7 @@ def test_every_module_says_how_it_is_imported(html):
 @pytest.mark.parametrize(
     "name", ["softmax_jvp", "logsumexp_of_chunks", "kl_div", "distill", "show_source"]
 )
-def test_the_search_finds_a_function(html, chromium, places, name):  # noqa: F811
+def test_the_search_finds_a_function(html, chromium, places, name):
     page = chromium.new_page()
     page.goto((html / "search.html").as_uri() + f"?q={name}")
     (place,) = {page.name for full, page in places.items() if full.endswith(f".{name}")}
@@ -153,6 +154,9 @@ myst:
 Some words.
 
 ```{eval-rst}
+.. automodule:: companion.core
+   :members:
+
 .. automodule:: companion.small
    :members:
 ```
@@ -176,8 +180,19 @@ def f(x):
         If not.
     """
 '''
+SEE_ALSO = '''
+def see():
+    """See.
+
+    See Also
+    --------
+    {} : what is imported from companion.
+    """
+'''
 DOCSTRINGS = {
     "none": (GOOD, True),
+    "a name elsewhere": (GOOD + SEE_ALSO.format("g"), True),
+    "a name nowhere": (GOOD + SEE_ALSO.format("h"), False),
     "unfinished emphasis": (GOOD.replace("Numbers.", "Numbers, *all."), False),
     "bad indentation": (GOOD.replace("Twice `x`.", "Twice::\n   x\n  y"), False),
     "import that fails": ("import nowhere\n" + GOOD, False),
@@ -187,9 +202,16 @@ DOCSTRINGS = {
 def small_package(folder, source):
     small_book(folder)
     (folder / "companion").mkdir()
-    (folder / "companion" / "__init__.py").write_text("__all__ = []\n")
-    (folder / "companion" / "small.py").write_text(f'"""A module."""\n\n{source}')
-    (folder / "chapters" / "index.md").write_text(PAGE)
+    (folder / "companion" / "__init__.py").write_text(
+        'from companion.core import g\n\n__all__ = ["g"]\n', encoding="utf-8"
+    )
+    (folder / "companion" / "core.py").write_text(
+        'def g():\n    """Of the core."""\n', encoding="utf-8"
+    )
+    (folder / "companion" / "small.py").write_text(
+        f'"""A module."""\n\n{source}', encoding="utf-8"
+    )
+    (folder / "chapters" / "index.md").write_text(PAGE, encoding="utf-8")
     return folder
 
 
@@ -199,7 +221,9 @@ def test_a_fault_in_a_docstring_stops_the_build(tmp_path, fault):
     result = build(small_package(tmp_path, source))
     assert (result.returncode == 0) == builds, result.stderr[-2000:]
     if builds:  # and the package of this folder was read, not the one that is installed
-        page = (tmp_path / "_build" / "html" / "chapters" / "index.html").read_text()
+        page = (tmp_path / "_build" / "html" / "chapters" / "index.html").read_text(
+            encoding="utf-8"
+        )
         assert 'id="companion.small.f"' in page
         assert "array_likeshapeofx" in words(page).replace(",", "")
 
@@ -212,7 +236,7 @@ def test_no_framework_is_imported_for_it(tmp_path, monkeypatch):
     for name in packages:
         (tmp_path / "traps" / name).mkdir(parents=True)
         trap = TRAP.format(log=str(tmp_path / "log"))
-        (tmp_path / "traps" / name / "__init__.py").write_text(trap)
+        (tmp_path / "traps" / name / "__init__.py").write_text(trap, encoding="utf-8")
     folder = tmp_path / "book"
     folder.mkdir()
     tops = "".join(f"import {name}\n" for name in packages)
@@ -224,9 +248,11 @@ def test_no_framework_is_imported_for_it(tmp_path, monkeypatch):
     result = build(folder)
     assert result.returncode == 0, result.stderr[-2000:]
     assert not (tmp_path / "log").exists()
+    page = (folder / "_build" / "html" / "chapters" / "index.html").read_text(encoding="utf-8")
+    assert 'id="companion.small.Model.f"' in page  # although a framework decorates its class
 
 
 def test_the_pages_of_the_reference_are_in_the_table_of_contents():
-    toc = (ROOT / "_toc.yml").read_text()
+    toc = (ROOT / "_toc.yml").read_text(encoding="utf-8")
     for page in sorted((ROOT / "chapters").glob("api_*.md")):
         assert f"chapters/{page.stem}\n" in toc

@@ -118,14 +118,14 @@ def test_the_stored_run_is_whole():
 
 
 def test_stored_tables_are_made_of_the_stored_run():
-    text = (run.ROOT / "benchmarks" / "results.md").read_text()
+    text = (run.ROOT / "benchmarks" / "results.md").read_text(encoding="utf-8")
     assert text == report.tables(measured.load())
 
 
 def test_what_is_stored_can_be_read_back():
     stored = measured.load()
     again = json.loads(report.compact(stored))
-    assert again == json.loads(run.MEASURED.read_text())
+    assert again == json.loads(run.MEASURED.read_text(encoding="utf-8"))
     assert report._short(math.pi) == 3.14
 
 

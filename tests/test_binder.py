@@ -25,7 +25,7 @@ from tools.refresh import INSTALL, canonical, repository_address
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 INSTALLED = ("binder", "companion", "constraints.txt", "pyproject.toml", "README.md", "LICENSE")
 BIN = "Scripts" if os.name == "nt" else "bin"
 each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
@@ -60,7 +60,7 @@ def run(command, folder, seconds=600):
         cwd=folder,
         env=environment | {"MPLBACKEND": "agg"},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
         timeout=seconds,
     )
@@ -68,9 +68,9 @@ def run(command, folder, seconds=600):
 
 
 def test_binders_python_is_one_that_the_package_takes():
-    version = re.fullmatch(r"python-(3\.\d+)\n", (ROOT / "binder" / "runtime.txt").read_text())[
-        1
-    ]
+    version = re.fullmatch(
+        r"python-(3\.\d+)\n", (ROOT / "binder" / "runtime.txt").read_text(encoding="utf-8")
+    )[1]
     assert version == PROJECT["requires-python"].removeprefix(">=")
 
 

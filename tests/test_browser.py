@@ -151,7 +151,7 @@ def test_no_page_is_heavy(html, chromium):
 
 def test_figures_are_fetched_when_they_come_into_view(html):
     for page in pages(html):
-        text = page.read_text()
+        text = page.read_text(encoding="utf-8")
         assert text.count("<img ") == text.count('<img loading="lazy" '), page.name
 
 
@@ -222,7 +222,7 @@ FAULTS = {
 def test_a_planted_fault_is_found(chromium, tmp_path, fault):
     planted, words = FAULTS[fault]
     file = tmp_path / "planted.html"
-    file.write_text(PLANTED % planted)
+    file.write_text(PLANTED % planted, encoding="utf-8")
     visit = Visit(chromium.new_context(), file)
     assert any(words in found for found in faults(visit, "planted"))
 
@@ -242,13 +242,13 @@ AXE_FAULTS = {
 @pytest.mark.parametrize("rule", AXE_FAULTS)
 def test_axe_finds_a_planted_fault(chromium, tmp_path, rule):
     file = tmp_path / "planted.html"
-    file.write_text(PLANTED % AXE_FAULTS[rule])
+    file.write_text(PLANTED % AXE_FAULTS[rule], encoding="utf-8")
     visit = Visit(chromium.new_context(), file)
     assert [v for v in visit.violations() if v.startswith(rule)]
 
 
 def test_a_page_without_fault_has_none(chromium, tmp_path):
     file = tmp_path / "planted.html"
-    file.write_text(PLANTED % "<p>Fine.</p>")
+    file.write_text(PLANTED % "<p>Fine.</p>", encoding="utf-8")
     visit = Visit(chromium.new_context(), file)
     assert [*faults(visit, "planted"), *visit.violations()] == []

@@ -20,7 +20,7 @@ from companion.frameworks import table
 from tools.chapter_rules import NUMBER, _prose_numbers, _rounds_to
 
 CHAPTERS = Path(__file__).resolve().parent.parent / "chapters"
-SHEET = (CHAPTERS / "cheat_sheet.md").read_text()
+SHEET = (CHAPTERS / "cheat_sheet.md").read_text(encoding="utf-8")
 PACKAGE = {name: getattr(companion, name) for name in companion.__all__} | {"np": np}
 CLOSE = {"rtol": 1e-12, "atol": 1e-14}
 DIFFERENCED = {"rtol": 1e-6, "atol": 1e-8}
@@ -263,7 +263,7 @@ NAMES_ON_THE_SHEET = [
 def test_each_name_stands_in_the_table_of_equivalents(library, name):
     calls = [row.calls.get(library, "").replace(', dtype="float64"', "") for row in table.ROWS]
     if name.startswith("nn."):
-        assert name in (CHAPTERS / "framework_equivalents.ipynb").read_text()
+        assert name in (CHAPTERS / "framework_equivalents.ipynb").read_text(encoding="utf-8")
     elif name.endswith(")"):
         assert name in calls
     else:

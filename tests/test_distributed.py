@@ -73,7 +73,7 @@ def run(folder, world_size, action, limit):
             ],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
             env=environment,
         )
         for rank in range(world_size)

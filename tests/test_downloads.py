@@ -39,7 +39,7 @@ def unpacked(html, tmp_path_factory):
 
 
 def test_a_link_is_shown_if_and_only_if_its_file_is_there(html):
-    items = ITEM.findall((html / "chapters" / "index.html").read_text())
+    items = ITEM.findall((html / "chapters" / "index.html").read_text(encoding="utf-8"))
     assert [file for file, _, _ in items] == [pdf.NAME, NOTEBOOKS, PAGES]
     for file, hidden, link in items:
         assert (html / "chapters" / link).resolve() == html / "downloads" / file
@@ -49,12 +49,14 @@ def test_a_link_is_shown_if_and_only_if_its_file_is_there(html):
 def test_the_link_to_the_pdf_is_shown_once_there_is_one(html, tmp_path):
     shutil.copytree(html / "chapters", tmp_path / "chapters")
     page = tmp_path / "chapters" / "index.html"
-    assert (pdf.NAME, " hidden") in [item[:2] for item in ITEM.findall(page.read_text())]
+    assert (pdf.NAME, " hidden") in [
+        item[:2] for item in ITEM.findall(page.read_text(encoding="utf-8"))
+    ]
     pdf.show_link(tmp_path)
-    shown = page.read_text()
+    shown = page.read_text(encoding="utf-8")
     assert (pdf.NAME, "") in [item[:2] for item in ITEM.findall(shown)]
     pdf.show_link(tmp_path)
-    assert page.read_text() == shown
+    assert page.read_text(encoding="utf-8") == shown
 
 
 @pytest.mark.parametrize("name", [NOTEBOOKS, PAGES])
@@ -67,12 +69,15 @@ def test_no_junk_travels(html, name):
 def test_the_notebooks_bring_all_that_they_need(html):
     taken = names(html / "downloads" / NOTEBOOKS)
     listed = subprocess.run(
-        ["git", "ls-files", "chapters", "companion"], cwd=ROOT, capture_output=True, text=True
+        ["git", "ls-files", "chapters", "companion"],
+        cwd=ROOT,
+        capture_output=True,
+        encoding="utf-8",
     )
     wanted = set(listed.stdout.split()) if listed.returncode == 0 else {"companion/__init__.py"}
     wanted |= {"README.md", "LICENSE", "LICENSE-text.md", "pyproject.toml", "constraints.txt"}
     assert wanted <= taken
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     for package in project["tool"]["setuptools"]["packages"]:
         assert f"{package.replace('.', '/')}/__init__.py" in taken
     assert project["project"]["readme"] in taken
@@ -80,8 +85,8 @@ def test_the_notebooks_bring_all_that_they_need(html):
 
 def test_the_readme_of_the_notebooks_names_what_is_there(unpacked):
     folder = unpacked / Path(NOTEBOOKS).stem
-    text = (folder / "README.md").read_text()
-    extras = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    extras = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     for group in re.findall(r"\.\[([\w,]+)\]", text):
         assert set(group.split(",")) <= set(extras["optional-dependencies"])
     for file in re.findall(r"\b(?:chapters/)?[\w-]+\.(?:ipynb|txt|md)\b", text):
@@ -122,7 +127,9 @@ def test_unpacked_pages_open_from_files(unpacked, chromium):
 
 def test_unpacked_pages_link_to_no_zip(unpacked):
     page = unpacked / Path(PAGES).stem / "chapters" / "index.html"
-    assert [hidden for _, hidden, _ in ITEM.findall(page.read_text())] == [" hidden"] * 3
+    assert [hidden for _, hidden, _ in ITEM.findall(page.read_text(encoding="utf-8"))] == [
+        " hidden"
+    ] * 3
 
 
 WRITE_TWICE = """

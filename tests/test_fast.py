@@ -92,7 +92,7 @@ def run_contract(module, *options):
             *files,
         ],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         cwd=ROOT,
         env=os.environ | {"IN_PLACE_OF_THE_CORE": module, "PYTEST_ADDOPTS": ""},
     )
@@ -234,7 +234,7 @@ def test_a_nan_of_either_sign_spoils_its_row_alone(version, dtype):
 
 def test_without_numba_the_error_says_what_to_install():
     script = "import sys; sys.modules['numba'] = None; import companion.one_pass.compiled"
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8")
     assert "ImportError: companion.one_pass.compiled needs Numba: pip install" in run.stderr
     assert "companion.one_pass.fast has the same functions" in run.stderr
 

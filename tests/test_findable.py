@@ -33,11 +33,13 @@ def canonical(text):
 
 
 def listed(html):
-    return re.findall(r"<loc>(.*?)</loc>", (html / "sitemap.xml").read_text())
+    return re.findall(r"<loc>(.*?)</loc>", (html / "sitemap.xml").read_text(encoding="utf-8"))
 
 
 def test_every_page_has_a_description_of_its_own(html):
-    found = {page.name: meta(page.read_text(), "description") for page in pages(html)}
+    found = {
+        page.name: meta(page.read_text(encoding="utf-8"), "description") for page in pages(html)
+    }
     assert len(found) > 10
     assert {name: len(texts) for name, texts in found.items()} == dict.fromkeys(found, 1)
     lengths = {name: len(text) for name, (text,) in found.items()}
@@ -47,7 +49,7 @@ def test_every_page_has_a_description_of_its_own(html):
 
 def test_without_addresses_nothing_needs_one(html):
     for page in [*pages(html), html / "index.html"]:
-        text = page.read_text()
+        text = page.read_text(encoding="utf-8")
         assert canonical(text) == [], page.name
         assert not re.search(r'property="og:|twitter:card', text), page.name
         assert not re.search(r"launch-buttons|mybinder|colab\.research", text), page.name
@@ -60,7 +62,7 @@ def test_a_link_to_a_page_has_a_preview(addressed):
         "plain": "article",
         "needs_torch": "article",
     }.items():
-        text = (addressed / "chapters" / f"{name}.html").read_text()
+        text = (addressed / "chapters" / f"{name}.html").read_text(encoding="utf-8")
         tags = {key: meta(text, f"og:{key}") for key in PROPERTIES}
         assert all(len(values) == 1 for values in tags.values()), tags
         assert tags["title"] == [re.search(r"<h1>(.*?)<a", text)[1]]
@@ -71,7 +73,7 @@ def test_a_link_to_a_page_has_a_preview(addressed):
 
 
 def test_the_picture_of_the_preview_is_there(addressed):
-    text = (addressed / "index.html").read_text()
+    text = (addressed / "index.html").read_text(encoding="utf-8")
     (address,) = meta(text, "og:image")
     assert address.startswith(SITE)
     height, width, _ = imread(addressed / address.removeprefix(SITE)).shape
@@ -85,8 +87,10 @@ def test_the_sitemap_lists_the_pages(addressed):
 
 
 def test_a_page_that_is_not_there_has_no_canonical_address(addressed):
-    assert canonical((addressed / "404.html").read_text()) == []
-    assert canonical((addressed / "search.html").read_text()) == [f"{SITE}search.html"]
+    assert canonical((addressed / "404.html").read_text(encoding="utf-8")) == []
+    assert canonical((addressed / "search.html").read_text(encoding="utf-8")) == [
+        f"{SITE}search.html"
+    ]
 
 
 def test_launch_buttons_lead_to_the_notebook(addressed):
@@ -107,13 +111,15 @@ def test_a_page_that_is_no_notebook_has_no_launch_buttons(addressed):
 
 
 def launch_links(html, name):
-    text = (html / "chapters" / f"{name}.html").read_text()
+    text = (html / "chapters" / f"{name}.html").read_text(encoding="utf-8")
     return re.findall(r'href="(https://(?:mybinder|colab)[^"]*)"', text)
 
 
 def test_the_cell_that_installs_is_stored_and_not_shown(addressed):
-    assert "%pip install" in (addressed / "_sources" / "chapters" / "plain.ipynb").read_text()
-    text = (addressed / "chapters" / "plain.html").read_text()
+    assert "%pip install" in (addressed / "_sources" / "chapters" / "plain.ipynb").read_text(
+        encoding="utf-8"
+    )
+    text = (addressed / "chapters" / "plain.html").read_text(encoding="utf-8")
     assert "A word of prose" in text
     assert "find_spec" not in text
     assert "%pip" not in text
@@ -132,7 +138,9 @@ REDIRECTS = {
 def test_a_redirect_that_leads_nowhere_stops_the_build(tmp_path, case):
     redirects, builds = REDIRECTS[case]
     folder = small_book(tmp_path)
-    (folder / "chapters" / "index.md").write_text("# A page\n\nNothing is wrong here.\n")
+    (folder / "chapters" / "index.md").write_text(
+        "# A page\n\nNothing is wrong here.\n", encoding="utf-8"
+    )
     set_config(folder, redirects=redirects)
     assert (build(folder).returncode == 0) == builds
 
@@ -145,13 +153,13 @@ def test_a_redirect_leads_to_the_same_place_of_the_new_page(addressed, chromium)
 
 
 def test_a_redirect_needs_no_script(addressed):
-    text = (addressed / "chapters" / "moved.html").read_text()
+    text = (addressed / "chapters" / "moved.html").read_text(encoding="utf-8")
     assert '<meta http-equiv="refresh" content="0; url=plain.html">' in text
     assert canonical(text) == [f"{SITE}chapters/plain.html"]
 
 
 def test_the_bare_address_has_the_preview_of_the_front_page(addressed):
-    text = (addressed / "index.html").read_text()
+    text = (addressed / "index.html").read_text(encoding="utf-8")
     assert '<meta http-equiv="refresh" content="0; url=chapters/index.html">' in text
     assert canonical(text) == meta(text, "og:url") == [f"{SITE}chapters/index.html"]
     assert len(meta(text, "description")) == 1
@@ -160,7 +168,9 @@ def test_the_bare_address_has_the_preview_of_the_front_page(addressed):
 @pytest.mark.parametrize(("key", "value"), [("baseurl", "example.org"), ("url", "a b")])
 def test_what_is_no_address_stops_the_build(tmp_path, key, value):
     folder = small_book(tmp_path)
-    (folder / "chapters" / "index.md").write_text("# A page\n\nNothing is wrong here.\n")
+    (folder / "chapters" / "index.md").write_text(
+        "# A page\n\nNothing is wrong here.\n", encoding="utf-8"
+    )
     set_config(folder, **{key: value})
     result = build(folder)
     assert result.returncode != 0
@@ -197,8 +207,8 @@ def host(html, route):
 
 
 def test_the_index_lists_every_word_of_the_glossary(html):
-    glossary = (html / "chapters" / "glossary.html").read_text()
-    index = (html / "genindex.html").read_text()
+    glossary = (html / "chapters" / "glossary.html").read_text(encoding="utf-8")
+    index = (html / "genindex.html").read_text(encoding="utf-8")
     terms = re.findall(r'<dt id="(term-[^"]+)"', glossary)
     assert len(terms) > 50
     links = re.findall(r'href="chapters/glossary.html#(term-[^"]+)"', index)
@@ -207,16 +217,20 @@ def test_the_index_lists_every_word_of_the_glossary(html):
 
 
 def test_a_word_of_the_glossary_keeps_its_address_when_others_come(html):
-    glossary = (html / "chapters" / "glossary.html").read_text()
+    glossary = (html / "chapters" / "glossary.html").read_text(encoding="utf-8")
     counted = re.findall(r'<dt id="term-\d+">(.*?)<a', glossary)
     assert counted  # those without a Latin letter, at least
     assert [word for word in counted if word.isascii()] == []
 
 
 def test_every_chapter_links_words_of_the_glossary(html):
-    words = set(re.findall(r'id="(term-[^"]+)"', (html / "chapters/glossary.html").read_text()))
+    words = set(
+        re.findall(
+            r'id="(term-[^"]+)"', (html / "chapters/glossary.html").read_text(encoding="utf-8")
+        )
+    )
     for chapter in sorted((html / "_sources" / "chapters").glob("*.ipynb")):
-        text = (html / "chapters" / f"{chapter.stem}.html").read_text()
+        text = (html / "chapters" / f"{chapter.stem}.html").read_text(encoding="utf-8")
         linked = set(re.findall(r'href="glossary\.html#(term-[^"]+)"', text))
         assert len(linked) >= 3, chapter.stem
         assert linked <= words, chapter.stem

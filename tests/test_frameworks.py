@@ -768,7 +768,7 @@ def test_keras_distiller_runs_on_another_backend():
     run = subprocess.run(
         [sys.executable, "-c", PORTABLE],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         env=os.environ | {"KERAS_BACKEND": "torch"},
     )
     assert run.returncode == 0, run.stderr[-2000:]
@@ -786,7 +786,7 @@ def test_keras_distiller_runs_on_another_backend():
         (
             "frameworks.keras",
             "keras",
-            "keras needs Keras and a backend: pip install tensorflow",
+            "keras needs Keras and a backend: pip install keras",
         ),
     ],
 )
@@ -803,7 +803,7 @@ def test_a_missing_backend_of_keras_says_what_to_install():
     run = subprocess.run(
         [sys.executable, "-c", blocked],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         env=os.environ | {"KERAS_BACKEND": "tensorflow"},
     )
     assert "ImportError: companion.frameworks.keras needs Keras and a backend" in run.stderr

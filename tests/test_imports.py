@@ -51,7 +51,11 @@ def loaded_by(statement):
     """Which of the heavy packages a fresh interpreter has loaded after `statement`."""
     script = f"import sys\n{statement}\nprint([m for m in {HEAVY} if m in sys.modules])"
     run = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
+        [sys.executable, "-c", script],
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+        cwd=ROOT,
     )
     return ast.literal_eval(run.stdout)
 
@@ -105,7 +109,7 @@ def test_the_core_and_one_pass_import_numpy_and_each_other(module):
     ours = {"companion", *CORE}
     if module not in CORE:
         ours |= {"companion.one_pass", *names("one_pass")}
-    for name in imports(path_of(module).read_text()):
+    for name in imports(path_of(module).read_text(encoding="utf-8")):
         package = name.split(".")[0]
         if package == "companion":
             assert name in ours or name.rpartition(".")[0] in ours, name  # a module, or in one
@@ -123,7 +127,10 @@ def imports_at_the_top(source):
 
 def test_every_module_that_loads_a_package_is_in_the_table():
     for module in (m for room in ROOMS for m in names(room)):
-        loaded = {n.split(".")[0] for n in imports_at_the_top(path_of(module).read_text())}
+        loaded = {
+            n.split(".")[0]
+            for n in imports_at_the_top(path_of(module).read_text(encoding="utf-8"))
+        }
         assert loaded & set(HEAVY) <= OUTSIDE.get(module, set()), module
 
 
@@ -134,7 +141,11 @@ def error_without(package, statement):
         "except Exception as error:\n    print((type(error).__name__, str(error)))"
     )
     run = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
+        [sys.executable, "-c", script],
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+        cwd=ROOT,
     )
     return ast.literal_eval(run.stdout)
 
@@ -152,7 +163,11 @@ def test_a_missing_package_is_named_with_the_way_to_get_it(module, package):
 
 @pytest.mark.parametrize("module", [m for m in CORE if m not in OUTSIDE])
 def test_the_core_uses_little_of_the_standard_library(module):
-    outside = {n for n in imports(path_of(module).read_text()) if not n.startswith("companion")}
+    outside = {
+        n
+        for n in imports(path_of(module).read_text(encoding="utf-8"))
+        if not n.startswith("companion")
+    }
     assert outside <= {"numpy", *STANDARD}
 
 
@@ -168,15 +183,17 @@ def test_no_room_imports_one_that_stands_above_it():
     }
     for room, allowed in may.items():
         for module in names(room):
-            rooms = {name.split(".")[1] for name in imports(path_of(module).read_text())
-                     if name.startswith("companion.")}  # fmt: skip
+            found = imports(path_of(module).read_text(encoding="utf-8"))
+            rooms = {name.split(".")[1] for name in found if name.startswith("companion.")}
             assert rooms & set(ROOMS) <= {room, *allowed}, module
 
 
 def test_no_import_is_relative():
     # The tests above read full names.
     for path in COMPANION.rglob("*.py"):
-        assert not [name for name in imports(path.read_text()) if name.startswith(".")], path
+        assert not [
+            name for name in imports(path.read_text(encoding="utf-8")) if name.startswith(".")
+        ], path
 
 
 def test_every_module_has_its_room():
@@ -188,6 +205,10 @@ def test_every_module_has_its_room():
 
 @pytest.mark.parametrize("module", names("equivalents"))
 def test_specifications_import_numpy_and_the_core_only(module):
-    outside = {n for n in imports(path_of(module).read_text()) if not n.startswith("companion")}
+    outside = {
+        n
+        for n in imports(path_of(module).read_text(encoding="utf-8"))
+        if not n.startswith("companion")
+    }
     assert outside <= {"numpy", *STANDARD, "functools"}
     assert loaded_by(f"import {module}") == []

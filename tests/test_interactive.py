@@ -163,7 +163,7 @@ def test_the_keyboard_moves_it(html, context, name):
 
 def test_a_wrong_number_would_be_seen(html, context, tmp_path):
     # The script of the page with one sign turned: these tests must fail on it.
-    script = (html / "_static" / "interactive.js").read_text()
+    script = (html / "_static" / "interactive.js").read_text(encoding="utf-8")
     broken = script.replace("Math.exp((x - largest) / T)", "Math.exp((largest - x) / T)")
     assert broken != script
     page = context.new_page()
@@ -184,5 +184,5 @@ def test_without_scripts_the_sentence_stands(html, chromium, name):
 
 def test_only_pages_with_a_figure_load_the_script(html):
     for page in (html / "chapters").glob("*.html"):
-        loads = "interactive.js" in page.read_text()
+        loads = "interactive.js" in page.read_text(encoding="utf-8")
         assert loads == (page.stem in FIGURES.values()), page.name

@@ -30,14 +30,14 @@ def read(path):
 
 
 def test_every_chapter_is_in_the_table_of_contents():
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
     listed = [toc["root"]] + [c["file"] for part in toc["parts"] for c in part["chapters"]]
     pages = [*CHAPTERS, *(ROOT / "chapters").glob("*.md")]
     assert sorted(listed) == sorted(f"chapters/{page.stem}" for page in pages)
 
 
 def test_is_stored_in_canonical_form(chapter):
-    stored = chapter.read_text()
+    stored = chapter.read_text(encoding="utf-8")
     written = nbformat.writes(canonical(nbformat.reads(stored, as_version=4))) + "\n"
     assert written == stored, "run make refresh"
 
@@ -167,7 +167,7 @@ def test_nbval_accepts_and_refuses_as_stated(tmp_path):
         [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-rA", "-q"],
         cwd=tmp_path,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
     for name, (*_, accepted) in COMPARED.items():

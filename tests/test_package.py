@@ -106,7 +106,10 @@ def metadata(wheel):
 
 def test_the_metadata_say_who_and_what(metadata):
     assert metadata["Name"] == PROJECT["project"]["name"]
-    assert metadata["Author"] == yaml.safe_load((ROOT / "_config.yml").read_text())["author"]
+    assert (
+        metadata["Author"]
+        == yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["author"]
+    )
     assert metadata["License-Expression"] == "BSD-3-Clause"
     assert "softmax" in metadata["Keywords"]
     assert "Typing :: Typed" in metadata.get_all("Classifier")
@@ -142,7 +145,11 @@ def test_there_is_one_version(metadata):
 def test_the_version_needs_no_installation(sdist):
     code = "import companion; print(companion.__file__, companion.__version__)"
     run = subprocess.run(
-        [sys.executable, "-c", code], cwd=sdist, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        cwd=sdist,
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
     )
     assert run.stdout.split() == [
         str(sdist / "companion" / "__init__.py"),
@@ -265,13 +272,17 @@ def test_the_first_cell_recognises_the_companion(tmp_path, case):
     there, (kind, words) = COMPANIONS[case]
     for name, text in (there or {}).items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        source = (ROOT / name).read_text() if text is None else text
-        (tmp_path / name).write_text(source)
+        source = (ROOT / name).read_text(encoding="utf-8") if text is None else text
+        (tmp_path / name).write_text(source, encoding="utf-8")
     path = [str(tmp_path)] + [str(ROOT)] * case.startswith("ours")
     source = GUARD + GUARD_SOURCE
     script = RUN.format(path=path, source=source, alone=there is None)
     run = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
     )
     found, said = run.stdout.strip().split("|")
     assert found == kind

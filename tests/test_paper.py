@@ -1,5 +1,6 @@
 """The book on paper: a page prints its text and nothing around it, and the PDF is whole."""
 
+import contextlib
 import io
 import itertools
 import re
@@ -11,10 +12,10 @@ import yaml
 from matplotlib.image import imread
 from pypdf import PdfReader
 
-from tools import pdf
+from tools import pdf, searchable
 
 ROOT = Path(__file__).resolve().parent.parent
-TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
 POINTS = 72 / 25.4  # in a millimetre
 NAMES = pdf.documents(TOC)
 
@@ -61,7 +62,7 @@ def test_the_cheat_sheet_is_one_page_that_can_be_read(html, chromium):
     sizes = sizes_of_words(sheet.pages[0])
     assert len(sizes) > 100
     assert min(sizes)[0] > 7.9, min(sizes)
-    source = (ROOT / "chapters" / "cheat_sheet.md").read_text()
+    source = (ROOT / "chapters" / "cheat_sheet.md").read_text(encoding="utf-8")
     text = squeezed(sheet.pages[0].extract_text())
     for part in [
         *re.findall("^#+ (.+)$", source, re.MULTILINE),
@@ -155,7 +156,9 @@ def texts(book):
 def titles(html):
     """The heading of each page, in the order of the table of contents."""
     for name in NAMES:
-        heading = re.search("<h1>(.*?)<a ", (html / f"{name}.html").read_text())[1]
+        heading = re.search(
+            "<h1>(.*?)<a ", (html / f"{name}.html").read_text(encoding="utf-8")
+        )[1]
         yield re.sub(r"<.*?>|\s+", " ", heading).strip().replace("  ", " ")
 
 
@@ -214,7 +217,7 @@ def test_every_formula_is_typeset_and_every_figure_there(html, book, texts):
 
 
 def test_answers_are_open_and_solutions_at_the_end_of_their_chapter(html, book, texts):
-    source = (html / "chapters" / "derivation.html").read_text()
+    source = (html / "chapters" / "derivation.html").read_text(encoding="utf-8")
     text = squeezed(" ".join(texts))
     for answer in re.findall(r"<summary>Answer</summary>\s*<p>([^<]{20,40})", source):
         assert squeezed(answer) in text
@@ -253,3 +256,56 @@ def test_a_link_to_a_section_of_another_chapter_leads_there(book):
         if link.get("/Dest") == "/notation"
     }
     assert page == starts["Notation"]
+
+
+CHINESE = re.compile(r"[\u4e00-\u9fff]+")
+
+
+def test_chinese_words_are_found_as_they_are_typed(texts):
+    # A font draws 一 and the radical of the same shape by one glyph.
+    text = squeezed("".join(texts))
+    assert [sign for sign in text if ord(sign) in searchable.RADICALS] == []
+    glossary = (ROOT / "chapters" / "glossary.md").read_text(encoding="utf-8")
+    words = CHINESE.findall(glossary)
+    assert len(words) > 60
+    # At the end of a line a word is broken, with nothing between its parts in the PDF.
+    assert [word for word in words if word not in text] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "mended"),
+    [
+        ("bfchar", "<01> <2F00>\n<02> <4E8C>", "<01> <4E00>\n<02> <4E8C>"),
+        ("bfchar", "<01> <2ED3>", "<01> <957F>"),  # no decomposition in Unicode
+        ("bfchar", "<01> <00660066>", "<01> <00660066>"),
+        ("bfchar", "<2F00> <0041>", "<2F00> <0041>"),  # the number of a glyph
+        ("bfrange", "<01> <03> <2F00>", "<01> <03> [<4E00> <4E28> <4E36>]"),
+        (
+            "bfrange",
+            "<01> <02> <0041>\n<03> <03> <2F00>",
+            "<01> <02> <0041>\n<03> <03> [<4E00>]",
+        ),
+    ],
+)
+def test_a_map_of_glyphs_gives_no_radicals(kind, given, mended):
+    around = "1 begincodespacerange\n<2F00> <2F01>\nendcodespacerange\n1 begin{0}\n{1}\nend{0}"
+    assert searchable.without_radicals(around.format(kind, given)) == around.format(
+        kind, mended
+    )
+
+
+def test_the_command_takes_a_relative_path(tmp_path, monkeypatch):
+    seen = []
+
+    def print_book(browser, site, target):
+        seen.append(site)
+        target.parent.mkdir()
+        target.write_bytes(b"")
+
+    monkeypatch.setattr(pdf, "print_book", print_book)
+    monkeypatch.setattr(pdf, "chromium", contextlib.nullcontext)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pages").mkdir()
+    pdf.main(["pages"])
+    assert seen == [tmp_path / "pages"]
+    assert seen[0].as_uri()  # which a relative path has not

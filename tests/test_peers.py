@@ -31,7 +31,7 @@ def outcome():
             run = subprocess.run(
                 [sys.executable, script],
                 capture_output=True,
-                text=True,
+                encoding="utf-8",
                 cwd=ROOT,
                 env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
             )

@@ -25,7 +25,7 @@ def pages(html):
 
 
 def test_every_page_of_the_table_of_contents_is_built(html):
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
     listed = [toc["root"]] + [c["file"] for part in toc["parts"] for c in part["chapters"]]
     assert [page.stem for page in pages(html)] == sorted(Path(f).name for f in listed)
     assert (html / "index.html").exists()
@@ -33,16 +33,18 @@ def test_every_page_of_the_table_of_contents_is_built(html):
 
 def test_no_page_loads_anything_from_elsewhere(html):
     for page in pages(html):
-        assert external_loads(page.read_text()) == [], page.name
+        assert external_loads(page.read_text(encoding="utf-8")) == [], page.name
 
 
 def test_no_style_sheet_or_script_of_ours_loads_anything_from_elsewhere(html):
     for sheet in html.glob("_static/**/*.css"):
-        assert not re.search(r"url\(['\"]?(?:https?:)?//", sheet.read_text()), sheet.name
+        assert not re.search(r"url\(['\"]?(?:https?:)?//", sheet.read_text(encoding="utf-8")), (
+            sheet.name
+        )
 
 
 def test_formulas_are_set_by_a_script_on_the_site(html):
-    page = (html / "chapters" / "derivation.html").read_text()
+    page = (html / "chapters" / "derivation.html").read_text(encoding="utf-8")
     assert 'class="math notranslate nohighlight"' in page
     (script,) = {s for s in re.findall(r'src="([^"]+)"', page) if "mathjax" in s.lower()}
     assert (html / "chapters" / script.partition("?")[0]).resolve().exists()
@@ -50,7 +52,7 @@ def test_formulas_are_set_by_a_script_on_the_site(html):
 
 def test_every_picture_has_a_text(html):
     for page in pages(html):
-        for image in re.findall(r"<img\b[^>]*>", page.read_text()):
+        for image in re.findall(r"<img\b[^>]*>", page.read_text(encoding="utf-8")):
             alt = re.search(r'\balt="([^"]*)"', image)
             assert alt, image
             assert not re.search(r"\.(?:png|svg|jpe?g)$", alt[1]), image
@@ -94,11 +96,13 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_in_a_page_stops_the_build(tmp_path, fault):
     folder = small_book(tmp_path)
-    (folder / "chapters" / "index.md").write_text(f"# A page\n\n{FAULTS[fault]}\n")
+    (folder / "chapters" / "index.md").write_text(
+        f"# A page\n\n{FAULTS[fault]}\n", encoding="utf-8"
+    )
     assert (build(folder).returncode == 0) == (fault == "none")
 
 
 def test_a_broken_notebook_stops_the_build(tmp_path):
     folder = small_book(tmp_path)
-    (folder / "chapters" / "index.ipynb").write_text('{"cells": [')
+    (folder / "chapters" / "index.ipynb").write_text('{"cells": [', encoding="utf-8")
     assert build(folder).returncode != 0

@@ -17,6 +17,7 @@ from pypdf import PdfReader, PdfWriter
 from pypdf.generic import NameObject, TextStringObject
 
 from tools.browser import chromium
+from tools.searchable import make_searchable
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "softmax-and-cross-entropy.pdf"
@@ -58,8 +59,8 @@ def print_book(browser, site, target):
     target : Path
         Where the PDF goes.
     """
-    config = yaml.safe_load((ROOT / "_config.yml").read_text())
-    names = documents(yaml.safe_load((ROOT / "_toc.yml").read_text()))
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    names = documents(yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8")))
     # It stands beside the chapters while it is printed, so that what they load is found.
     joined = (site / names[0]).with_name("whole_book.html")
     joined.write_text(whole_book(site, names), encoding="utf-8")
@@ -102,6 +103,7 @@ def _describe(pdf, config, headings):
     for bookmark, heading in zip(_flat(writer.outline), headings, strict=True):
         bookmark[NameObject("/Title")] = TextStringObject(heading)
     writer.add_metadata({"/Title": config["title"], "/Author": config["author"]})
+    make_searchable(writer)
     writer.root_object[NameObject("/PageMode")] = NameObject("/UseOutlines")
     writer.write(pdf)
 
@@ -125,7 +127,8 @@ def show_link(site):
 
 
 def main(arguments):
-    site = Path(arguments[0]) if arguments else ROOT / "_build" / "html"
+    # Absolute, since a browser takes no other address of a file.
+    site = Path(arguments[0]).resolve() if arguments else ROOT / "_build" / "html"
     target = site / "downloads" / NAME
     logging.getLogger("pypdf").setLevel(logging.ERROR)  # it remarks on what Chromium writes
     with chromium() as browser:

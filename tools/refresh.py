@@ -68,7 +68,9 @@ def generate(source):
 
 def repository_address():
     """The address of the repository, empty while it is not known."""
-    return yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]["url"]
+    return yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["repository"][
+        "url"
+    ]
 
 
 def with_first_cells(cells, repository):
@@ -131,7 +133,7 @@ def execute(notebook, folder):
 
 def refresh(path):
     """Execute and store one notebook. True if the file changed."""
-    before = path.read_text()
+    before = path.read_text(encoding="utf-8")
     stored = nbformat.reads(before, as_version=4)
     notebook = canonical(execute(canonical(stored), path.parent))
     old = {cell.id: cell for cell in canonical(stored).cells if cell.cell_type == "code"}
@@ -142,7 +144,7 @@ def refresh(path):
                 if output.output_type == "execute_result":
                     output.execution_count = cell.execution_count
     text = nbformat.writes(notebook) + "\n"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     return text != before
 
 

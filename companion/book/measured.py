@@ -21,7 +21,7 @@ def load():
     >>> load()["machine"]["cores"]
     2
     """
-    text = (Path(__file__).parent / "measured.json").read_text()
+    text = (Path(__file__).parent / "measured.json").read_text(encoding="utf-8")
     measured = json.loads(text)
     for kind in ("times", "errors", "linear", "parts"):
         columns, rows = measured[kind]["columns"], measured[kind]["rows"]

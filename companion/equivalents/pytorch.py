@@ -16,9 +16,6 @@ sum, that is a tensor there. So float16 overflows at 65504 inside of a sum, and 
 losses are lost, both where float32 keeps them. Wider types keep the package's digits.
 """
 
-import functools
-import operator
-
 import numpy as np
 
 from companion import functions
@@ -417,7 +414,7 @@ def _sum_of_examples(losses, valid):
             sums[level + 1] = sums[level + 1] + sums[level]
             sums[level] = losses.dtype.type(0)
             level += 1
-    return functools.reduce(operator.add, sums)
+    return sum(sums, losses.dtype.type(0))
 
 
 def _even_loss(log_probs, target, weight, ignore_index, reduction):

@@ -1,5 +1,6 @@
 """Code that runs inside a framework: distillation in PyTorch and in Keras.
 
 `pytorch` and `keras` import their frameworks, which the rest of the package does without.
-Their loss is that of `companion.distillation`, in tensors; tests compare the two.
+Their loss does what `companion.distillation_loss` does, on tensors: the same checks in the
+same words, the same masks, the same digits; tests compare the two. `table` needs neither.
 """

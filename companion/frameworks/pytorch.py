@@ -146,12 +146,12 @@ def _hard(logits, labels):
 def _soft(student, teacher, temperature):
     """KL(softmax(teacher / T), softmax(student / T))."""
     gaps = (student.detach() - teacher) / temperature  # exact before it is divided
-    apply = Divergence if torch.compiler.is_compiling() else DivergenceWithTangent
+    apply = _Divergence if torch.compiler.is_compiling() else _DivergenceWithTangent
     divergence, _ = apply.apply(student / temperature, teacher / temperature, gaps)
     return divergence
 
 
-class Divergence(torch.autograd.Function):
+class _Divergence(torch.autograd.Function):
     """KL(softmax(targets), softmax(logits)) and its gradient, both without cancellation.
 
     By itself autograd would keep twenty arrays of the series in `_excess`. Derivatives of any
@@ -178,7 +178,7 @@ class Divergence(torch.autograd.Function):
         return slope.unsqueeze(-1) * _gradient(*ctx.saved_tensors), None, None
 
 
-class DivergenceWithTangent(Divergence):
+class _DivergenceWithTangent(_Divergence):
     """The same with forward mode, which `torch.compile` refuses to see."""
 
     @staticmethod
@@ -391,12 +391,13 @@ def distill(student, teacher, images, labels, *, temperature, alpha, **training)
     teacher : torch.nn.Module
         From images to logits. It is put into inference mode, so that neither its weights
         nor the statistics of its batch normalisation move, and nothing is dropped out.
-    images : array_like, shape (N, D)
-        Becomes the dtype of the student, which is that of the teacher.
+    images : array_like, shape (N, ...)
+        Become what the student's parameters are, in dtype and device, which are those of the
+        teacher.
     labels : array_like of int, shape (N,)
         True classes.
     temperature : float
-        T > 0, without unit.
+        T > 0, without unit. Its ends are those of `distillation_loss`.
     alpha : float
         Weight of the teacher, in 0..1.
     **training : dict
@@ -406,6 +407,11 @@ def distill(student, teacher, images, labels, *, temperature, alpha, **training)
     -------
     list of float
         Mean loss in each epoch.
+
+    Raises
+    ------
+    TypeError, ValueError
+        What `train` and `distillation_loss` refuse.
 
     Examples
     --------
