@@ -44,8 +44,8 @@ def version(request, monkeypatch):
 
 
 # How far results may be from the core's, in units in the last place. tests/test_ulps.py has the
-# rows for which `compiled` is farthest from the truth; the core is up to 18 from it.
-ULPS = {fast: 0, compiled: 26}
+# rows for which `compiled` and the core are farthest from the truth.
+ULPS = {fast: 0, compiled: 32}
 NAMES = ["logsumexp", "softmax", "log_softmax", "softmax_cross_entropy_with_labels_and_grad"]
 # A claim about the core, not of its contract: it equals SciPy there to the bit, or is nearer.
 ONLY_THE_CORE = "test_no_library_is_more_accurate_on_logsumexp_or_log_softmax"

@@ -23,14 +23,35 @@ import pytest
 import companion
 from companion.one_pass import compiled, fast
 
-ROUNDS = int(os.environ.get("ULPS_ROUNDS", "150"))
+ROUNDS = int(os.environ.get("ULPS_ROUNDS", "600"))
 LONGEST = 100_000
 # Bounds in ulps. "entries" are those of softmax, and of the gradient where the label is not;
 # "logs" are logsumexp, log_softmax, the loss, and the gradient at the label.
-BOUND = {companion: {"entries": 20, "logs": 18}, compiled: {"entries": 9, "logs": 9}}
+BOUND = {companion: {"entries": 23, "logs": 18}, compiled: {"entries": 9, "logs": 9}}
 # The worst rows found: number of classes, of entries 0 and of entries `a`; `a`, and `b` of all
 # the rest; the order (0: as written, -1: backwards, else the seed of a permutation).
-WORST = {}
+WORST = {
+    "float32": [
+        (65536, 1, 646, -16.69192385212069, -16.60850365190187, 0),
+        (8654, 1, 3, -5.337413479654263, -17.862652918940288, 0),
+        (8497, 1, 3, -5.337413479654263, -17.862502212402898, 0),
+        (509, 1, 192, -0.4002295009148004, -8.592515291969663, 0),
+        (503, 1, 3, -14.393317903621163, -22.68307175040164, 0),
+        (127, 2, 11, -20.44094993051657, -0.9485051205524387, 0),
+        (15916, 1, 3, -5.323903349285426, -18.102070010254018, 0),
+        (100_000, 1, 0, 0.0, -16.7, 0),
+    ],
+    "float64": [
+        (34238, 2, 7, -11.303030328074657, -29.52969715607055, 0),
+        (34420, 1, 6, -15.082572147490847, -29.53050662120372, 0),
+        (49224, 1, 4, -0.2578333257375667, -31.873307614098856, 371003),
+        (65348, 1, 1, -0.6908065954263117, -31.87311623072402, 525296),
+        (1249, 1, 3, -28.34300566233301, -36.63489691816743, 339348),
+        (46869, 1, 5, -0.26075860477335755, -31.770475133117575, 0),
+        (37625, 1, 21, -50.64486325035987, -36.89950729806908, -1),
+        (100_000, 1, 0, 0.0, -36.8, 0),
+    ],
+}
 
 every_module = pytest.mark.parametrize("module", BOUND, ids=lambda m: m.__name__)
 every_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
