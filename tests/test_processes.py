@@ -50,7 +50,7 @@ def run(script, version):
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=LIMIT,
         cwd=ROOT,
     )
@@ -132,11 +132,16 @@ def test_a_spawned_process(version, tmp_path):
         "if __name__ == '__main__':\n"
         "    with multiprocessing.get_context('spawn').Pool(2) as pool:\n"
         "        rows = pool.map(version.softmax, [np.zeros((200, 1000))] * 3)\n"
-        "    print(all((row == 0.001).all() for row in rows))\n"
+        "    print(all((row == 0.001).all() for row in rows))\n",
+        encoding="utf-8",
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [sys.executable, script], capture_output=True, text=True, timeout=LIMIT, env=environment
+        [sys.executable, script],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=LIMIT,
+        env=environment,
     )
     assert done.stdout.split() == ["True"], done.stderr[-2000:]
 
@@ -149,6 +154,10 @@ def test_as_many_threads_as_cores_that_may_be_used(version):
         f"from companion.one_pass import {version} as version; print(version.threads)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
+        [sys.executable, "-c", script],
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+        cwd=ROOT,
     )
     assert done.stdout.split() == ["1"]
