@@ -1,7 +1,8 @@
 """The exercises of the book, as data, and the checker that names the reader's mistake.
 
-One module per chapter, with the chapter's name, holds its exercises. Each exercise has `check`,
-`hint` and `solution`::
+One module per chapter holds its exercises: `derivation`, `numerical_stability`,
+`derivatives`, `mse_vs_cross_entropy`, `framework_equivalents`, `distillation`, `one_pass`.
+Each exercise has `check`, `hint` and `solution`::
 
     from companion.exercises import numerical_stability as ex
 
