@@ -17,6 +17,8 @@ import companion
 # The same examples every time, so that a failure can be repeated; no deadline on slow machines.
 settings.register_profile("book", derandomize=True, deadline=None, max_examples=100)
 settings.load_profile("book")
+# Where the question is whether the tests start: --hypothesis-profile=few
+settings.register_profile("few", settings.get_profile("book"), max_examples=5)
 
 
 @pytest.fixture(scope="session")

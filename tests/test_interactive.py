@@ -3,6 +3,7 @@
 The real inputs of the built pages are set in the browser, and what is shown is read back.
 """
 
+import functools
 import json
 import re
 
@@ -59,13 +60,19 @@ class Figure:
         return [float(n) for n in re.findall(r"-?\d+\.\d+", text)]
 
 
+@pytest.fixture(scope="module")
+def figure_of(html, context):
+    """`figure_of(name)`: a figure, on a page that is opened once for all tests."""
+    return functools.cache(lambda name: Figure(html, context, name))
+
+
 def rounded(rng, low, high, step, size):
     """Numbers that a slider can be set to."""
     return np.round(rng.uniform(low, high, size=size) / step) * step
 
 
-def test_logits_and_shift(html, context):
-    figure, rng = Figure(html, context, "logits"), np.random.default_rng(0)
+def test_logits_and_shift(figure_of):
+    figure, rng = figure_of("logits"), np.random.default_rng(0)
     for _ in range(10):
         z, shift = rounded(rng, -5, 5, 0.1, 4), rounded(rng, -50, 50, 1, 1)[0]
         settings = {f"logit_{name}": value for name, value in zip("abcd", z, strict=True)}
@@ -75,8 +82,8 @@ def test_logits_and_shift(html, context):
         assert figure.numbers() == pytest.approx([companion.logsumexp(z + shift)], abs=SHOWN)
 
 
-def test_temperature_and_entropy(html, context):
-    figure, z = Figure(html, context, "temperature"), np.array([2.0, 1.0, -0.5, 0.3])
+def test_temperature_and_entropy(figure_of):
+    figure, z = figure_of("temperature"), np.array([2.0, 1.0, -0.5, 0.3])
     for log in (-1.5, -1, -0.3, 0, 0.5, 1, 2):
         figure.set(log10_of_T=log)
         probs = companion.softmax(z / 10**log)
@@ -86,8 +93,8 @@ def test_temperature_and_entropy(html, context):
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-def test_exp_overflows_as_in_numpy(html, context, dtype):
-    figure = Figure(html, context, "overflow")
+def test_exp_overflows_as_in_numpy(figure_of, dtype):
+    figure = figure_of("overflow")
     figure.box.locator("select").select_option(dtype)
     for offset in (0, 9, 10, 60, 88, 100, 700, 708, 800, -8, -16, -50, -103, -200, -744, -800):
         figure.set(added_to_all=offset)
@@ -102,8 +109,8 @@ def test_exp_overflows_as_in_numpy(html, context, dtype):
         np.testing.assert_allclose(shown, np.array(wanted, float).T, rtol=7e-3, atol=tiny)
 
 
-def test_the_teachers_answers_at_a_temperature(html, context):
-    figure = Figure(html, context, "teacher")
+def test_the_teachers_answers_at_a_temperature(figure_of):
+    figure = figure_of("teacher")
     cases = json.loads(figure.box.get_attribute("data-cases"))
     assert len(cases) == 3
     for k, case in enumerate(cases):
@@ -121,8 +128,8 @@ def test_the_teachers_answers_at_a_temperature(html, context):
             assert figure.numbers() == pytest.approx(wanted, abs=SHOWN)
 
 
-def test_gradients_of_both_losses(html, context):
-    figure, rng = Figure(html, context, "gradients"), np.random.default_rng(0)
+def test_gradients_of_both_losses(figure_of):
+    figure, rng = figure_of("gradients"), np.random.default_rng(0)
     target = np.array([1.0, 0, 0])
     for first, second in rounded(rng, -8, 8, 0.05, (10, 2)):
         figure.set(logit_of_class_1=first, logit_of_class_2=second)
@@ -138,8 +145,8 @@ def test_gradients_of_both_losses(html, context):
         assert figure.numbers() == pytest.approx(wanted, abs=SHOWN)
 
 
-def test_the_prediction_can_be_dragged(html, context):
-    figure = Figure(html, context, "gradients")
+def test_the_prediction_can_be_dragged(figure_of):
+    figure = figure_of("gradients")
     figure.box.scroll_into_view_if_needed()
     area = figure.box.locator("svg").bounding_box()
     scale = area["width"] / 320  # the drawing is 320 units wide
@@ -152,10 +159,11 @@ def test_the_prediction_can_be_dragged(html, context):
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_the_keyboard_moves_it(html, context, name):
-    figure = Figure(html, context, name)
-    before = figure.box.text_content()
+def test_the_keyboard_moves_it(figure_of, name):
+    figure = figure_of(name)
     figure.box.locator("input").first.focus()
+    figure.visit.page.keyboard.press("Home")  # another test may have left it at its end
+    before = figure.box.text_content()
     for _ in range(10):
         figure.visit.page.keyboard.press("ArrowRight")
     assert figure.box.text_content() != before

@@ -72,9 +72,11 @@ def test_the_cheat_sheet_is_one_page_that_can_be_read(html, chromium):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_printed_page_has_no_frame(html, chromium, name):
-    page = chromium.new_page()
+def test_a_printed_page_has_no_frame_and_nothing_is_cut_off(html, chromium, name):
+    """Formulas, code, tables and figures are no wider than the text on A4."""
+    page = chromium.new_page(viewport={"width": 703, "height": 1000})  # A4 without the margins
     page.goto((html / f"{name}.html").as_uri())
+    page.evaluate("window.MathJax?.startup?.promise.then(() => true)")
     page.emulate_media(media="print")
     shown = page.evaluate(
         """() => [...document.querySelectorAll("body *")]
@@ -85,16 +87,6 @@ def test_a_printed_page_has_no_frame(html, chromium, name):
     assert shown == []
     assert page.locator("article h1").is_visible()
     assert not page.locator("article .headerlink, article .copybtn").first.is_visible()
-    page.close()
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_nothing_is_cut_off_on_paper(html, chromium, name):
-    """Formulas, code, tables and figures are no wider than the text on A4."""
-    page = chromium.new_page(viewport={"width": 703, "height": 1000})  # A4 without the margins
-    page.goto((html / f"{name}.html").as_uri())
-    page.evaluate("window.MathJax?.startup?.promise.then(() => true)")
-    page.emulate_media(media="print")
     cut = page.evaluate(
         """() => [...document.querySelectorAll(
             "article :is(pre, table, img, mjx-container, .output_area, .interactive)")]
