@@ -281,7 +281,7 @@ LIGHTENED = """<style>pre, mjx-math {color: #000} .pale {color: #ddd}
 mjx-math {display: inline-block}</style><pre>%s</pre><mjx-container>%s</mjx-container>"""
 SIZES = """() => [...document.querySelectorAll("pre, mjx-math")].map(
     box => [box.getBoundingClientRect().width, box.getBoundingClientRect().height])"""
-WORD, LETTER = '<span class="k">word</span> ', "<mjx-math><mjx-c>x</mjx-c></mjx-math>"
+WORD, LETTER = '<span class="k">word</span> ', "<mjx-math><mjx-c>word</mjx-c></mjx-math>"
 
 
 @pytest.mark.parametrize(
