@@ -20,7 +20,7 @@ pdf: book .venv/.pdf ## Print the book into one PDF, linked from its front page 
 
 test: .venv/.dev lint ## Install all, then lint, test, run doctests and compare every notebook
 	$(BIN)/python -m tools.browser
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --durations 5 \
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder --durations 20 \
 		--nbval --nbval-current-env --nbval-cell-timeout 300
 
 serve: book ## Serve the built book on http://localhost:8000

@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -79,6 +80,20 @@ def test_a_planted_fault_is_found(fault):
     text = read(ROOT / ".github" / "workflows" / "test.yml")
     assert old in text
     assert list(faults(text.replace(old, new)))
+
+
+# The order of the tests.
+
+
+def test_what_takes_longest_begins_first(pytestconfig):
+    above = pytestconfig.pluginmanager.get_plugin(str(ROOT / "conftest.py"))
+    assert all((ROOT / name).exists() for name in above.LONGEST)
+    names = ["tests/test_a.py::test", *(f"{name}::test" for name in reversed(above.LONGEST))]
+    items = [SimpleNamespace(nodeid=name) for name in [*names, "tests/test_b.py::test"]]
+    above.pytest_collection_modifyitems(items)
+    found = [item.nodeid.removesuffix("::test") for item in items]
+    assert found == [*above.LONGEST, "tests/test_a.py", "tests/test_b.py"]
+    assert "--no-loadscope-reorder" in read(ROOT / "Makefile")  # else the most tests begin
 
 
 # The job `core`, in a new environment.
