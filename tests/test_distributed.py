@@ -58,7 +58,11 @@ BAD = ("label too large", "label negative")
 
 
 def run(folder, world_size, action, limit):
-    environment = os.environ | {"GLOO_SOCKET_IFNAME": LOOPBACK, "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {
+        "GLOO_SOCKET_IFNAME": LOOPBACK,
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(SCRIPT.parent.parent),  # the package beside these tests
+    }
     processes = [
         subprocess.Popen(
             [
