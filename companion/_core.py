@@ -500,7 +500,7 @@ def excess(r):
     return r * r * series
 
 
-def compared(logits, target_logits):
+def compared(logits, target_logits, temperature=1):
     """What two rows of logits say of each other, without a difference of nearly equal sums.
 
     With t = softmax(target_logits) and d = logits - target_logits, less the mean of d under t::
@@ -513,6 +513,9 @@ def compared(logits, target_logits):
     ----------
     logits, target_logits : ndarray of float, shape (..., K)
         In one working precision.
+    temperature : float
+        What both are divided by. Their difference is taken before: two quotients are rounded,
+        and would not be as near as the logits are.
 
     Returns
     -------
@@ -527,14 +530,14 @@ def compared(logits, target_logits):
     >>> divergence, difference
     (array([1.25e-19]), array([ 2.5e-10, -2.5e-10]))
     """
-    _, own_gaps, own_rest = log_sum_parts(logits)
-    largest, gaps, log_rest = log_sum_parts(target_logits)
     with np.errstate(over="ignore", under="ignore"):
+        _, own_gaps, own_rest = log_sum_parts(logits / temperature)
+        largest, gaps, log_rest = log_sum_parts(target_logits / temperature)
         t, ruled_out = np.exp(gaps - log_rest), np.isneginf(target_logits)
         lost = np.isneginf(logits) & ~ruled_out
-        d, mean = _centred(_difference(logits, target_logits, ruled_out | lost), t)
-        # log(t exp(d)), also where t is 0 and d would be infinite.
-        log_moved = np.where(ruled_out, (logits - largest) - mean, gaps + d) - log_rest
+        d = _difference(logits, target_logits, ruled_out | lost) / temperature
+        d, mean = _centred(d, t)
+        log_moved = _smaller_sum(gaps, d, logits / temperature - largest, -mean) - log_rest
         near = (np.abs(d) < 1) & ~ruled_out
         divergence = _log_of_moved(t, d, near, log_moved)
         divergence = np.where(lost.any(axis=-1, keepdims=True), np.inf, divergence)
@@ -551,6 +554,16 @@ def _difference(logits, target_logits, not_at):
         d = np.where(not_at, 0, logits - target_logits)
     far = np.finfo(d.dtype).max / 4
     return np.clip(d, -far, far)
+
+
+def _smaller_sum(a, b, c, d):
+    """a + b or c + d, which are the same, by the one whose parts cancel less.
+
+    It is log(t exp(d)) of `compared`, but for log_rest. A class that is masked in t has a large
+    gap and a large difference, or infinite ones; one that is moved far has another large pair.
+    """
+    with np.errstate(invalid="ignore"):  # -inf + inf, which is not taken
+        return np.where(np.abs(a) + np.abs(b) <= np.abs(c) + np.abs(d), a + b, c + d)
 
 
 def _centred(d, t):

@@ -61,7 +61,7 @@ def distillation_loss(student_logits, teacher_logits, labels, *, temperature, al
     np.float64(0.15663084375911143)
     """
     student, teacher, dtype = _checked(student_logits, teacher_logits, temperature, alpha)
-    divergence, _ = _softened(student, teacher, temperature)
+    divergence, _ = compared(student, teacher, temperature)
     hard = softmax_cross_entropy_with_labels(student, labels)
     soft = _weighted(alpha * temperature**2, divergence[..., 0])
     with np.errstate(over="ignore"):
@@ -111,14 +111,9 @@ def distillation_loss_grad(student_logits, teacher_logits, labels, *, temperatur
     array([-0.25,  0.25])
     """
     student, teacher, dtype = _checked(student_logits, teacher_logits, temperature, alpha)
-    _, soft = _softened(student, teacher, temperature)
+    _, soft = compared(student, teacher, temperature)
     hard = softmax_cross_entropy_with_labels_grad(student, labels)
     return rounded(_weighted(alpha * temperature, soft) + _weighted(1 - alpha, hard), dtype)
-
-
-def _softened(student, teacher, temperature):
-    with np.errstate(over="ignore", under="ignore"):
-        return compared(student / temperature, teacher / temperature)
 
 
 def _weighted(weight, part):

@@ -364,6 +364,31 @@ def test_no_divergence_and_no_distillation_loss_is_negative(R, closeness, heat, 
     assert (c.distillation_loss(z, v, [0] * 20, temperature=10**heat, alpha=1) >= 0).all()
 
 
+@wide_dtypes
+@pytest.mark.parametrize("mask", [-50, -1e4, -1e9, -1e16])
+def test_a_mask_by_a_large_number_costs_no_digits(dtype, mask):
+    # The probability of the first class is gone in t, and counts in p.
+    v = np.array([[mask, 0, 1], [0, mask, 1], [mask, mask, 0]], dtype)
+    z = np.array([[5.3, 0, 1], [0.7, 3, 1], [0.1, 0.2, 4]], dtype)
+    for shift in (0, 1000):
+        computed = c.softmax_kl_divergence(z + dtype(shift), v)
+        exact = exact_rows(softmax_kl, z + dtype(shift), v, digits=60)
+        assert ulps(computed, exact) <= 16 + 16 * (shift > 0) * shift
+
+
+@wide_dtypes
+@pytest.mark.parametrize("T", [3, 20, 100, 1e3])
+@pytest.mark.parametrize("gap", [1e-2, 1e-4, 1e-6])
+def test_a_temperature_that_is_no_power_of_two_costs_no_digits(dtype, T, gap):
+    z, v = neighbours(dtype, 3, gap)
+    computed = c.distillation_loss(z, v, [0] * len(z), temperature=T, alpha=1.0)
+
+    def loss(z, v):
+        return T * T * softmax_kl([a / T for a in z], [a / T for a in v])
+
+    assert _ulps_of_normal(computed, loss, z, v) <= 32
+
+
 # Gradients at targets that have an entry near 1, and Jacobians of very many classes.
 
 
