@@ -22,7 +22,7 @@ LARGE_AIMS = (
 def compact(measured):
     """JSON with one line per record, columns named once, three digits of each number."""
     parts = [f'"machine": {json.dumps(measured["machine"])}']
-    for kind in ("times", "errors", "linear", "parts"):
+    for kind in ("times", "errors", "linear", "shapes", "parts"):
         records = measured[kind]
         columns = list(records[0])
         rows = ",\n".join(json.dumps([_short(r[c]) for c in columns]) for r in records)
@@ -72,6 +72,7 @@ def tables(measured):
         lines += [f"## Errors of {task} in ulps: largest (mean)", ""]
         lines += [*_error_table(measured, task), ""]
     lines += ["## A linear layer with its loss, float32, two threads", "", *_linear(measured)]
+    lines += ["", "## Other shapes, two threads: ms, and times SciPy's", "", *_shapes(measured)]
     lines += ["", "## What softmax is made of, one thread, ns per entry", ""]
     lines += ["Operations on a block in the cache; then arrays of 4096 × 1000.", ""]
     lines += [*_parts(measured)]
@@ -113,6 +114,18 @@ def _linear(measured):
         size = ", ".join(map(str, r["size"]))
         needed, results = (f"{r[key] / 1e6:.0f}" for key in ("bytes", "bytes of results"))
         yield _row([size, r["way"], f"{r['seconds']:.3g}", needed, results])
+
+
+def _shapes(measured):
+    names = list(dict.fromkeys(r["name"] for r in measured["shapes"]))
+    yield _row(["logits", "dtype", "task", *names])
+    yield _row(["---"] * (3 + len(names)))
+    keys = dict.fromkeys((r["case"], r["dtype"], r["task"]) for r in measured["shapes"])
+    for case, dtype, task in keys:
+        found = _find(measured["shapes"], case=case, dtype=dtype, task=task)
+        times = {r["name"]: r["seconds"] for r in found}
+        cells = [f"{t * 1e3:.1f} ({t / times['SciPy']:.2f})" for t in times.values()]
+        yield _row([case, dtype, task, *cells])
 
 
 def _parts(measured):
@@ -161,7 +174,7 @@ def figure(measured, path):
 def targets(measured):
     """What was aimed at, and what it came to: one line for each setting."""
     find = partial(_seconds, measured["times"])
-    lines = [*_large_targets(find), *_small_targets(find)]
+    lines = [*_large_targets(find), *_small_targets(find), *_shape_targets(measured["shapes"])]
     return "\n".join(
         f"{'met   ' if (ratio >= aim) == at_least else 'MISSED'} "
         f"{ratio:6.2f} ({'at least' if at_least else 'at most'} {aim}): {text}"
@@ -191,8 +204,16 @@ def _large_targets(find):
             copy = find("copy", gradient, *setting)
             yield f"loss and gradient, compiled / copy, {where}", compiled / copy, 1.2, False
         for task, rival, module, aim in LARGE_AIMS if memory == MEMORY[0] else ():
-            ratio = find(rival, task, *setting) / find(f"companion.{module}", task, *setting)
+            ratio = find(rival, task, *setting) / find(f"one_pass.{module}", task, *setting)
             yield f"{task}, {rival} / {module}, {where}", ratio, aim, True
+
+
+def _shape_targets(records):
+    for ours in _find(records, name="companion"):
+        setting = {key: ours[key] for key in ("case", "dtype", "task")}
+        (scipy,) = _find(records, name="SciPy", **setting)
+        where = f"{ours['task']}, {ours['case']}, {ours['dtype']}"
+        yield f"ours / SciPy, {where}", ours["seconds"] / scipy["seconds"], 1.3, False
 
 
 def _small_targets(find):

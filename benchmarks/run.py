@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import accuracy, linear, report
-from companion.book.measured import load
+from companion.book import measured as stored
 
 ROOT = Path(__file__).resolve().parent.parent
-MEASURED = ROOT / "companion" / "measured.json"
+MEASURED = Path(stored.__file__).with_suffix(".json")
 # Large results take new pages from the system, and zeroing those costs more than computing.
 # "kept" lets a process keep what it has freed, so that all contenders write to warm memory;
 # "default" is what the C library does unless told.
@@ -106,11 +106,13 @@ def main():
             measured["times"] += times(threads, memory)
     print("a linear layer with its loss", flush=True)
     measured["linear"] = linear.measure_all()
+    print("other shapes", flush=True)
+    measured["shapes"] = records("shapes", 2, "kept")
     print("operations in the cache, errors", flush=True)
     measured["parts"] = records("parts", 1, "kept")
     measured["errors"] = accuracy.all_errors()
     MEASURED.write_text(report.compact(measured), encoding="utf-8")
-    measured = load()  # as it is stored, rounded
+    measured = stored.load()  # as it is stored, rounded
     (ROOT / "benchmarks" / "results.md").write_text(report.tables(measured), encoding="utf-8")
     report.figure(measured, ROOT / "benchmarks" / "results.png")
     print(report.tables(measured))

@@ -161,6 +161,18 @@ def test_a_missing_package_is_named_with_the_way_to_get_it(module, package):
     assert f"pip install {CALLED.get(package, package)}" in words
 
 
+@pytest.mark.parametrize("library", ["scipy", "torch", "tensorflow", "keras"])
+def test_a_call_of_a_missing_library_names_it(library):
+    package = "tensorflow" if library == "keras" else library  # Keras computes with it here
+    statement = (
+        "from companion.frameworks.table import value; import numpy as np; "
+        f"value({library!r}, 'z', {{'z': np.ones(2)}})"
+    )
+    kind, words = error_without(package, statement)
+    assert kind == "ImportError"
+    assert f"pip install {package}." in words
+
+
 @pytest.mark.parametrize("module", [m for m in CORE if m not in OUTSIDE])
 def test_the_core_uses_little_of_the_standard_library(module):
     outside = {

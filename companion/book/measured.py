@@ -12,7 +12,7 @@ def load():
     Returns
     -------
     dict
-        `machine`, in words; `times`, `errors`, `linear` and `parts`, lists of records (dicts).
+        `machine`, in words; `times`, `errors`, `linear`, `shapes` and `parts`, lists of dicts.
         Times are seconds per call, the median of rounds in which all contenders had a turn;
         errors are in ulps; memory in bytes.
 
@@ -23,7 +23,7 @@ def load():
     """
     text = (Path(__file__).parent / "measured.json").read_text(encoding="utf-8")
     measured = json.loads(text)
-    for kind in ("times", "errors", "linear", "parts"):
+    for kind in ("times", "errors", "linear", "shapes", "parts"):
         columns, rows = measured[kind]["columns"], measured[kind]["rows"]
         measured[kind] = [dict(zip(columns, row, strict=True)) for row in rows]
     return measured

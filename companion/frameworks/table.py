@@ -254,6 +254,11 @@ def value(library, call, given):
     -------
     ndarray of float64
 
+    Raises
+    ------
+    ImportError
+        If the library is not installed.
+
     Examples
     --------
     >>> value("numpy", "logsumexp(z)", {"z": np.zeros(2)})
@@ -311,13 +316,24 @@ def slope(library, call, given, name):
 
 def _tensor(library, array):
     if library == "torch":
-        return importlib.import_module("torch").tensor(array)
+        return _module("torch").tensor(array)
     if library in ("tensorflow", "keras"):
-        return importlib.import_module("tensorflow").constant(array)
+        return _module("tensorflow").constant(array)
     return array
 
 
+def _module(name):
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        package = name.partition(".")[0]
+        raise ImportError(
+            f"companion.frameworks.table runs a call of {package}, which is not installed: "
+            f"pip install {package}."
+        ) from error
+
+
 def _run(library, call, tensors):
-    modules = {name: importlib.import_module(m) for name, m in NAMES[library].items()}
+    modules = {name: _module(m) for name, m in NAMES[library].items()}
     names = vars(companion) if library == "numpy" else {}
     return eval(call, {**names, **modules, **tensors})
