@@ -282,7 +282,7 @@ logsumexp = FunctionExercise(
     name="logsumexp",
     stub='''
 def logsumexp(x):
-    """log(sum(exp(x))) of each row of x, a 2-D array of finite logits, with all its digits."""
+    """log(sum(exp(x))) of each row of x, a 2-D array of finite logits; a tiny rest is kept."""
     ...
 ''',
     answer="""
@@ -326,7 +326,8 @@ def logsumexp(x):
             "rounded-rest",
             _max_and_log_sum,
             "Nearly: for [0, -40] you give 0 instead of 4.2e-18, because 1 + 4.2e-18 rounds "
-            "to 1. NumPy has a logarithm that takes the 1 for granted.",
+            "to 1, for good. Leave the largest term out of the sum: NumPy has a logarithm that "
+            "takes the 1 for granted.",
         ),
         Mistake(
             "maximum-not-added",
