@@ -250,6 +250,18 @@ def test_a_link_to_a_section_of_another_chapter_leads_there(book):
     assert page == starts["Notation"]
 
 
+def test_chinese_words_are_found_as_they_are_typed(texts):
+    # A font draws 一 and the radical of the same shape by one glyph.
+    text = squeezed("".join(texts))
+    assert [sign for sign in text if ord(sign) in searchable.RADICALS] == []
+    glossary = (ROOT / "chapters" / "glossary.md").read_text(encoding="utf-8")
+    # The word after a colon is the index's name of the language; the pages do not show it.
+    words = re.findall("[\u4e00-\u9fff]+", glossary.replace(" : 中文", ""))
+    assert len(words) > 60
+    # At the end of a line a word is broken, with nothing between its parts in the PDF.
+    assert [word for word in words if word not in text] == []
+
+
 @pytest.mark.parametrize(
     ("kind", "given", "mended"),
     [
