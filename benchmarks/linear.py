@@ -12,6 +12,7 @@ import time
 import numpy as np
 
 from benchmarks.contenders import numpy_plainly
+from benchmarks.measure import spread
 
 SIZES = {"small hidden layer": (1024, 64, 50257), "large hidden layer": (1024, 768, 50257)}
 CHUNKED = "PyTorch, by chunks of rows"  # PyTorch 2.13 has it: few rows at a time
@@ -97,7 +98,7 @@ def peak_of(call):
 
 
 def measure(way, size):
-    """Seconds per call, their median; and the peak of the first call."""
+    """Seconds per call, median and quartiles; and the peak of the first call."""
     call = call_of(way, *draw(*SIZES[size]))
     call_of(way, *draw(8, 4, 16))()  # imports, and threads that start
     peak = peak_of(call)
@@ -111,10 +112,9 @@ def measure(way, size):
     return {
         "way": way,
         "size": [N, D, V],
-        "seconds": float(np.median(times)),
         "bytes": peak,
         "bytes of results": results,
-    }
+    } | spread(times)
 
 
 def measure_all():

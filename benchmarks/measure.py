@@ -43,6 +43,12 @@ def repeats(call):
     return max(1, int(BATCH / (time.perf_counter() - start)))
 
 
+def spread(seconds):
+    """The median of some times and their quartiles, as they are stored."""
+    low, median, high = (float(q) for q in np.quantile(seconds, [0.25, 0.5, 0.75]))
+    return {"seconds": median, "quartiles": [low, high]}
+
+
 def timed(call, times):
     time.sleep(PAUSE)
     start = time.perf_counter()
@@ -84,20 +90,10 @@ def measure(shape, dtype, names=tuple(CONTENDERS), tasks=TASKS, rounds=ROUNDS):
         rows = [
             [timed(call, times[name]) for name, call in runners.items()] for _ in range(rounds)
         ]
-        for name, quartiles in zip(
-            runners, np.quantile(rows, [0.25, 0.5, 0.75], axis=0).T, strict=True
-        ):
-            low, median, high = (float(q) for q in quartiles)
-            records.append(
-                {
-                    "shape": list(shape),
-                    "dtype": dtype,
-                    "task": task,
-                    "name": name,
-                    "seconds": median,
-                    "quartiles": [low, high],
-                }
-            )
+        records += [
+            {"shape": list(shape), "dtype": dtype, "task": task, "name": name} | spread(column)
+            for name, column in zip(runners, np.transpose(rows), strict=True)
+        ]
     return records
 
 

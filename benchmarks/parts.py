@@ -1,8 +1,8 @@
 """The operations of softmax one by one, on a block that stays in the cache: what is no memory.
 
-With these times a reader can say how much of a slow formula is waiting for memory, and how
-much is work. What they explain has its turns between them, so that a machine that slows down
-slows both.
+With these times a reader can say what the work of a formula takes at least. The formulas that
+are made of them have their turns between them, so that a machine that slows down slows both.
+They are timed by `measure` too: the two figures tell how far one process is from another.
 """
 
 import json
@@ -10,7 +10,7 @@ import json
 import numpy as np
 
 from benchmarks.contenders import CONTENDERS, TASKS
-from benchmarks.measure import DTYPES, draw, repeats, set_threads, timed
+from benchmarks.measure import DTYPES, draw, repeats, set_threads, spread, timed
 
 BLOCK = (64, 1000)  # 256 kB of float32
 WHOLE = (4096, 1000)
@@ -56,8 +56,8 @@ def measure(dtype, whole=WHOLE, rounds=ROUNDS):
     times = {name: repeats(call) for name, call in calls.items()}
     rows = [[timed(call, times[name]) for name, call in calls.items()] for _ in range(rounds)]
     return [
-        {"operation": n, "dtype": dtype, "seconds": float(median) / sizes.get(n, array.size)}
-        for n, median in zip(calls, np.median(rows, axis=0), strict=True)
+        {"operation": n, "dtype": dtype} | spread(column / sizes.get(n, array.size))
+        for n, column in zip(calls, np.transpose(rows), strict=True)
     ]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import special
 
 import companion
-from benchmarks.measure import DTYPES, repeats, set_threads, timed
+from benchmarks.measure import DTYPES, repeats, set_threads, spread, timed
 from companion.one_pass import compiled, fast
 
 WAYS = {
@@ -68,8 +68,8 @@ def measure(case, dtype, rounds=ROUNDS):
             [timed(call, times[name]) for name, call in calls.items()] for _ in range(rounds)
         ]
         found += [
-            {"case": case, "dtype": dtype, "task": task, "name": n, "seconds": float(median)}
-            for n, median in zip(calls, np.median(rows, axis=0), strict=True)
+            {"case": case, "dtype": dtype, "task": task, "name": n} | spread(column)
+            for n, column in zip(calls, np.transpose(rows), strict=True)
         ]
     return found
 

@@ -9,7 +9,7 @@ import numpy as np
 
 
 def softmax(x):
-    """exp(x) / sum(exp(x)) as in the formula. nan once exp overflows.
+    """exp(x) / sum(exp(x)) as in the formula. nan once exp overflows, wrong once it underflows.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def logsumexp(x):
 
 
 def log_softmax(x):
-    """log(softmax(x)) as in the formula. -inf once a probability underflows.
+    """log(softmax(x)) as in the formula. -inf once a probability is 0, nan where softmax is.
 
     Parameters
     ----------

@@ -12,14 +12,17 @@ import importlib
 import importlib.util
 import io
 import linecache
+import os
 import pkgutil
 import random
 import re
+import subprocess
 import sys
 import threading
 import time
 import types
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -1025,6 +1028,37 @@ def test_an_error_whose_text_never_ends_is_stopped():
             return endless()
 
     assert "had not finished" in IMPATIENT.check(raising(Endless())).message
+
+
+WATCHED = """
+import sys
+from companion.exercises import numerical_stability as ex
+seen = []
+def watch(event, args):
+    writes = event == "open" and (set(str(args[1])) & set("wax+"))
+    if writes or event.startswith(("socket.", "subprocess.", "os.rename", "os.mkdir")):
+        seen.append((event, args))
+sys.addaudithook(watch)
+import numpy as np
+ex.softmax.check(lambda x: np.exp(x))
+ex.softmax.check(ex.softmax.build())
+ex.softmax.hint()
+print(seen)
+open("written", "w").close()
+print(len(seen))
+"""
+
+
+def test_a_check_stores_and_sends_nothing(tmp_path):
+    run = subprocess.run(
+        [sys.executable, "-B", "-c", WATCHED],
+        capture_output=True,
+        encoding="utf-8",
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(Path(companion.__file__).parents[1])},
+        check=True,
+    )
+    assert run.stdout.splitlines()[-2:] == ["[]", "1"]  # and the hook sees what it should
 
 
 def test_the_reader_can_interrupt_the_wait(monkeypatch, capsys):

@@ -71,6 +71,17 @@ def test_every_call_gives_the_value_and_the_gradient_of_the_package(row, library
 
 
 @each_call
+@pytest.mark.parametrize("edge", table.edges())
+@pytest.mark.usefixtures("tensorflow")
+def test_every_call_gives_the_value_of_the_package_at_the_edges(row, library, edge):
+    given = table.edges()[edge]
+    wanted = table.value("numpy", row.calls["numpy"], given)
+    got = table.value(library, row.calls[library], given)
+    np.testing.assert_allclose(got, wanted, **CLOSE)
+    assert np.isfinite(got).all()
+
+
+@each_call
 @pytest.mark.usefixtures("tensorflow")
 def test_a_call_made_wrong_is_seen(row, library):
     call = row.calls[library]

@@ -3,7 +3,7 @@
 Rows have up to 100,000 entries and at most three different values, the largest 0. So exact
 results take two exponentials, whatever the length, and every gap to the largest is exact: what
 is left is the error of the functions themselves. (Elsewhere a gap g is off by half an ulp, and
-its exponential by up to g / 2 more of them, in every library that subtracts the largest.)
+its exponential by g / 4 to g of them, in every library that subtracts the largest.)
 
 A search keeps the rows with the largest errors so far and mutates them. `ULPS_ROUNDS` in the
 environment sets how many rows it tries, for each module and dtype: `ULPS_ROUNDS=20000 pytest

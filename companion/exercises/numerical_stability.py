@@ -77,6 +77,7 @@ def softmax(x):
         (array([0, 1], [-1000, -1001]),),
         (array([400, 400, 400, -400]),),
         (array([-5, -6, 3000]),),
+        (array([700, -3000]),),  # the mean and the smallest overflow; no shift does not
     ),
     fresh=lambda rng: (5 * rng.normal(size=(3, 4)),),
     shortcuts=("softmax", "log_softmax", "logsumexp"),
@@ -128,6 +129,19 @@ def softmax(x):
             ),
             "All rows together add up to 1. The sum needs an axis, so that each row has its "
             "own.",
+        ),
+        Mistake(
+            "one-sum-no-shift",
+            lambda x: np.exp(x) / np.exp(x).sum(),
+            "All rows together add up to 1: the sum needs an axis. And exp(1000) is inf: a "
+            "number subtracted from a whole row cancels in the fraction.",
+        ),
+        Mistake(
+            "no-keepdims-no-shift",
+            lambda x: np.exp(x) / np.exp(x).sum(axis=-1),
+            "The sums of the rows are laid along the columns: keep the summed axis with length "
+            "1. And exp(1000) is inf: a number subtracted from a whole row cancels in the "
+            "fraction.",
         ),
         Mistake(
             "no-keepdims",
@@ -282,7 +296,7 @@ logsumexp = FunctionExercise(
     name="logsumexp",
     stub='''
 def logsumexp(x):
-    """log(sum(exp(x))) of each row of x, a 2-D array of finite logits, with all its digits."""
+    """log(sum(exp(x))) of each row of x, a 2-D array of finite logits; a tiny rest is kept."""
     ...
 ''',
     answer="""
@@ -326,7 +340,8 @@ def logsumexp(x):
             "rounded-rest",
             _max_and_log_sum,
             "Nearly: for [0, -40] you give 0 instead of 4.2e-18, because 1 + 4.2e-18 rounds "
-            "to 1. NumPy has a logarithm that takes the 1 for granted.",
+            "to 1, for good. Leave the largest term out of the sum: NumPy has a logarithm that "
+            "takes the 1 for granted.",
         ),
         Mistake(
             "maximum-not-added",
@@ -610,6 +625,7 @@ def masked_softmax(x, mask):
         (array([-20000, -20001, 0]), _bools([1, 1, 0])),
         (array([2, 2, 2]), _bools([0, 1, 0])),
         (array([-2, -1, 0]), _bools([1, 1, 0])),
+        (array([-3e9, 0]), _bools([1, 0])),
     ),
     fresh=lambda rng: (
         rng.normal(size=(3, 4)),
@@ -645,6 +661,12 @@ def masked_softmax(x, mask):
             lambda x, mask: companion.softmax(np.where(mask, x, -1e4)),
             "Right for ordinary logits, but a kept logit of -20000 loses against your "
             "-10000. There is a number that loses against all.",
+        ),
+        Mistake(
+            "minus-a-billion",
+            lambda x, mask: companion.softmax(np.where(mask, x, -1e9)),
+            "Right for ordinary logits, but a kept logit of -3e9 loses against your -1e9. "
+            "There is a number that loses against all.",
         ),
         Mistake(
             "inverted",

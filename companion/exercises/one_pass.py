@@ -409,7 +409,7 @@ moved = NumberExercise(
     stub="moved = ...",
     answer="moved = 1 + 2 + 2 + 1 + 2 + 2",
     why="max and sum read only. The two differences and the two exponentials read one array "
-    "and write one. That is five times a copy, before any arithmetic.",
+    "and write one. That is what five copies move.",
     reference=_moved,
     rtol=1e-6,
     hints=(

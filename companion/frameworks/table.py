@@ -106,16 +106,16 @@ ROWS = (
         "special.entr(p).sum(axis=-1)",
         "torch.special.entr(p).sum(dim=-1)",
         "-tf.reduce_sum(tf.math.xlogy(p, p), axis=-1)",
-        "-ops.sum(p * ops.log(p), axis=-1)",
+        "-ops.sum(p * ops.log(ops.where(p > 0, p, 1)), axis=-1)",
         slope_in="p",
     ),
     row(
         "KL from targets t to softmax(z)",
-        "kl_divergence(t, softmax(z))",
-        "special.rel_entr(t, special.softmax(z, axis=-1)).sum(axis=-1)",
+        "softmax_cross_entropy(z, t) - entropy(t)",
+        "(special.xlogy(t, t) - t * special.log_softmax(z, axis=-1)).sum(axis=-1)",
         'F.kl_div(F.log_softmax(z, dim=-1), t, reduction="none").sum(dim=-1)',
-        "tf.reduce_sum(t * (tf.math.log(t) - tf.nn.log_softmax(z)), axis=-1)",
-        "keras.losses.kl_divergence(t, ops.softmax(z))",
+        "tf.reduce_sum(tf.math.xlogy(t, t) - t * tf.nn.log_softmax(z), axis=-1)",
+        "ops.sum(t * (ops.log(ops.where(t > 0, t, 1)) - ops.log_softmax(z)), axis=-1)",
     ),
     row(
         "cross-entropy with labels, per example",
@@ -236,6 +236,26 @@ def inputs(seed=0):
         "s": 3 * rng.normal(size=(2, 4, 3, 2)),
         "m": rng.integers(4, size=(2, 3, 2)),
     }
+
+
+def edges():
+    """Inputs at which calls that look the same come apart.
+
+    Returns
+    -------
+    dict of str to dict
+        By what is special: targets and distributions that are one-hot; logits with gaps of
+        thousands, whose softmax underflows. Each as `inputs`.
+
+    Examples
+    --------
+    >>> edges()["one-hot t and p"]["t"][0]
+    array([1., 0., 0., 0.])
+    """
+    given = inputs()
+    hot = np.eye(4)[given["y"]]
+    far = {name: 1000 * given[name] for name in "zs"}
+    return {"one-hot t and p": given | {"t": hot, "p": hot}, "gaps of thousands": given | far}
 
 
 def value(library, call, given):

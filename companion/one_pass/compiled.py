@@ -4,12 +4,12 @@ For those who have Numba (the extra `fast`). Names and contract are those of `fa
 What that leaves to the core is left to it here, and so are rows of one class and rows without
 a finite maximum. The first call of a function with a dtype compiles it, which takes seconds.
 
-How near. Results are within 9 ulps of the exact ones and 32 of the core's, whose own rounding
-is most of that. Both were searched for their worst rows of at most 100,000 classes: one large
-logit, and many whose exponentials are about half an ulp of 1. What comes before is not counted:
-the gap between a logit and the largest is rounded, and half an ulp of a gap g is g / 2 ulps or
-more of its exponential, here as in the core. Exponentials below the smallest normal number are
-each off by as much as the smallest number of the type, and so are the sums of such.
+How near. Searches for the worst rows of at most 100,000 classes, one large logit and many whose
+exponentials are about half an ulp of 1, found results within 9 ulps of the exact ones and 32 of
+the core's, whose own rounding is most of that. What comes before is not counted: the gap of a
+logit to the largest is rounded, and half an ulp of a gap g is g / 4 to g ulps of its
+exponential, here as in the core. Exponentials below the smallest normal number are each off by
+as much as the smallest number of the type, and so are the sums of such.
 
 Threads and processes. `threads`, a whole number of at least 1, is how many threads share the
 rows: at first the number of cores that this process may use when it imports the module. They
