@@ -360,7 +360,7 @@ def sum_over(x, axis=-1):
     Notes
     -----
     NumPy adds by halves along the last axis, so that few roundings meet, and one after the
-    other along any other axis: a million float32 terms then lose three digits. Here a short
+    other along any other axis: a million float32 terms then keep two digits. Here a short
     axis is added slice by slice in the order of the last axis, and a long one made the last.
 
     Examples

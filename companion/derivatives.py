@@ -84,7 +84,7 @@ def softmax_jvp(logits, tangents):
     Returns
     -------
     ndarray, shape (..., K)
-        Sums to 0 over the classes.
+        Sums to 0 over the classes but for rounding.
 
     Raises
     ------
@@ -170,8 +170,8 @@ def softmax_cross_entropy_with_labels_grad(logits, labels):
     Returns
     -------
     ndarray, shape (..., K)
-        One gradient per example, summing to 0 over the classes. At the label it is
-        expm1(log p), which keeps the digits of p - 1 when p is nearly 1.
+        One gradient per example, summing to 0 over the classes but for rounding. At the label
+        it is expm1(log p), which keeps the digits of p - 1 when p is nearly 1.
 
     Raises
     ------

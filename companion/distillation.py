@@ -17,7 +17,7 @@ def distillation_loss(student_logits, teacher_logits, labels, *, temperature, al
         loss = alpha * T**2 * KL(softmax(v / T), softmax(z / T))
              + (1 - alpha) * cross-entropy of y under softmax(z)
 
-    The factor T**2 keeps the first gradient in scale: it is T * (softmax(z / T) -
+    At high T the factor T**2 keeps the first gradient in scale: it is T * (softmax(z / T) -
     softmax(v / T)), which tends to the difference of the centred logits over K. The divergence
     is taken as `softmax_kl_divergence` takes it: T**2 would multiply what cancels.
 

@@ -48,7 +48,7 @@ def cross_entropy(p, q):
 
     ::
 
-        H(p, q) = -sum(p * log(q)) = entropy(p) + kl_divergence(p, q)
+        H(p, q) = -sum(p * log(q)) = entropy(p) + kl_divergence(p, q)  for equal sums
 
     Parameters
     ----------
