@@ -1,16 +1,18 @@
 """Exercises as data, and how an answer is judged.
 
-A mistake is a working wrong implementation with one sentence. An answer that behaves as a
-mistake does, wherever that mistake can be told from the right answer, is named by it. So
-the catalogue of mistakes is its own test data: `tests/test_exercises.py` loops over it.
+A wrong answer that behaves as a combination of an exercise's switches does, on every call, is
+named by it (`companion.exercises.switches`). So the catalogue is its own test data:
+`tests/test_switches.py` loops over all combinations.
 """
 
-import contextlib
+import dataclasses
 import dis
-import functools
 import numbers
+import re
 import secrets
+import sys
 import textwrap
+import tracemalloc
 import types
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,33 +20,32 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from companion.book.show import Source
+from companion.exercises import attempts, overview, words
+from companion.exercises.pristine import as_imported
 from companion.exercises.result import Result, State
-from companion.exercises.running import call, run
+from companion.exercises.running import (
+    call,
+    limited,
+    outcomes_of,
+    same_numbers,
+)
+from companion.exercises.says import say, together
+from companion.exercises.shortcuts import library_call
+from companion.exercises.switches import (
+    Mistake,
+    Switch,
+    explanations,
+    name_of,
+    sentences,
+)
 
-LIBRARIES = ("companion", "scipy", "torch", "tensorflow", "keras", "jax", "sklearn")
-MOST_FOLLOWED = 1000  # functions and other things, in the search for a library call
+__all__ = ["ChoiceExercise", "Exercise", "FunctionExercise", "Mistake", "NumberExercise"]
+__all__ += ["Seen", "Switch"]
 
-
-@dataclass(frozen=True)
-class Mistake:
-    """A wrong answer that people really give.
-
-    Parameters
-    ----------
-    name : str
-        Short and unique within the exercise: "wrong-axis".
-    gives : callable, number or str
-        What the wrong answer is: a function, a number, or the letter of an option.
-    message : str
-        One sentence of cause, one of remedy, without the line of the solution.
-    """
-
-    name: str
-    gives: object
-    message: str
+THREE_DIGITS = 2e-3  # a number in three digits is off by less
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Exercise:
     """What all kinds of exercise have.
 
@@ -59,14 +60,20 @@ class Exercise:
     why : str
         One or two sentences shown with the solution.
     reference : callable
-        The right answer, computed: the function itself, which returns one array or number
-        (a tuple cannot be compared), or a function without arguments.
+        The right answer, computed: the function itself, or a function without arguments. It
+        returns one array or number, or a tuple of them if `parts` names them.
     hints : tuple of str
-        Three: where to look, the idea, the line.
+        In steps: where to look, the idea, the line.
     mistakes : tuple of Mistake
-        The catalogue.
+        Wrong answers that no switch makes.
     also_right : tuple
-        At least two other right answers, differently written, for the tests.
+        Other right answers, differently written, for the tests.
+    topic : str
+        The chapter: "derivation". Together with `name` unique.
+    minutes : int
+        That a first attempt takes.
+    trains : str
+        What is learnt, in a few words.
     rtol, atol : float
         How near is right, as in numpy.allclose.
     """
@@ -76,38 +83,55 @@ class Exercise:
     answer: str
     why: str
     reference: Callable
-    hints: tuple
-    mistakes: tuple
-    also_right: tuple
+    hints: tuple = ()
+    mistakes: tuple = ()
+    also_right: tuple = ()
+    topic: str = field(default="", kw_only=True)
+    minutes: int = field(default=5, kw_only=True)
+    trains: str = field(default="", kw_only=True)
     rtol: float = field(default=1e-9, kw_only=True)
     atol: float = field(default=1e-12, kw_only=True)
 
-    def check(self, answer):
+    kind = "an exercise"
+
+    def __repr__(self):
+        return f"<{self.key}: {self.kind}, {self.minutes} minutes>"
+
+    @property
+    def key(self):
+        """ "topic.name", unique in the book."""
+        return f"{self.topic}.{self.name}" if self.topic else self.name
+
+    def check(self, answer, *, seed=None):
         """Judge an answer.
 
         Parameters
         ----------
         answer : object
             The function itself, the number, or the letter.
+        seed : int, optional
+            Of the fresh random call. A new one each time, if left out.
 
         Returns
         -------
         Result
-            Whatever the answer does. Nothing is raised.
+            Whatever the answer does. Nothing is raised. In a script it is printed, too.
         """
+        seed = secrets.randbelow(10**6) if seed is None else seed
         try:
-            with np.errstate(all="ignore"):
-                return self._judge(answer)
-        # A promise to the reader: never a traceback of ours, and only Ctrl-C goes through.
-        except (Exception, SystemExit, GeneratorExit) as error:
-            return Result(
-                State.NOT_YET,
-                f"This answer could not be judged ({type(error).__name__}). "
-                "Return plain NumPy arrays or numbers.",
-            )
+            result = self._judge(answer, seed)
+        # A promise to the reader: never a traceback of ours. All that could run the reader's
+        # code has run elsewhere, so what is caught here is a fault of the checker.
+        except Exception as error:
+            result = words.our_fault(type(error).__name__)
+        result = dataclasses.replace(result, exercise=self.key, seed=seed)
+        overview.remember(result)
+        if _is_a_bare_line_of_a_script(sys._getframe(1)):
+            print(result)
+        return result
 
     def hint(self, number=1):
-        """Show one of the three hints: where to look, the idea, the line.
+        """Show one of the hints: where to look, the idea, the line.
 
         Parameters
         ----------
@@ -124,6 +148,8 @@ class Exercise:
         ValueError
             If there is no such hint.
         """
+        if not self.hints:
+            raise ValueError(f"{self.name} has no hints.")
         if number not in range(1, len(self.hints) + 1):
             raise ValueError(f"hint number must lie in 1..{len(self.hints)}; got {number}.")
         return Text(f"Hint {number} of {len(self.hints)}. {self.hints[number - 1]}")
@@ -150,18 +176,32 @@ class Exercise:
         Returns
         -------
         object
+
+        Raises
+        ------
+        ValueError
+            If the source does not define that name.
         """
         source = self.answer if source is None else source
         namespace = self.around()
         exec(compile(source, f"<{self.name}>", "exec"), namespace)
+        if self.name not in namespace:
+            raise ValueError(f"the source must define {self.name}; it does not.")
         return namespace[self.name]
 
     def around(self):
         """The names that a source may use, beside its own."""
         return {"np": np}
 
-    def folded(self):
+    def folded(self, hints=None, solution=True):
         """Hints and solution as Markdown that folds in the book, in JupyterLab and on GitHub.
+
+        Parameters
+        ----------
+        hints : int, optional
+            How many of them. All, if left out.
+        solution : bool
+            Whether the solution is there.
 
         Returns
         -------
@@ -169,15 +209,41 @@ class Exercise:
         """
         parts = [
             f"<details><summary>Hint {i} of {len(self.hints)}</summary>\n\n{hint}\n\n</details>"
-            for i, hint in enumerate(self.hints, start=1)
+            for i, hint in enumerate(self.hints[:hints], start=1)
         ]
-        parts.append(
-            "<details><summary>Solution</summary>\n\n"
-            f"```python\n{self.answer.strip()}\n```\n\n{self.why}\n\n</details>"
-        )
+        if solution:
+            parts.append(
+                "<details><summary>Solution</summary>\n\n"
+                f"```python\n{self.answer.strip()}\n```\n\n{self.why}\n\n</details>"
+            )
         return "\n\n".join(parts)
 
-    def _judge(self, answer):
+    def _judge(self, answer, seed):
+        missing = self.unavailable()
+        if missing is not None:
+            return missing
+        task = self.task(seed)
+        ended = limited(lambda ended: self.look(answer, task, ended), self.patience)
+        return self.verdict(ended, task)
+
+    def unavailable(self):
+        """A result if this exercise cannot be judged here at all, else None."""
+        return None
+
+    # A judge of other people's answers takes these three steps in two processes.
+
+    patience = 2.0
+
+    def task(self, seed):
+        """What an answer is tried on, and what is right there; computed before it runs."""
+        raise NotImplementedError
+
+    def look(self, answer, task, ended):
+        """All that touches the answer, as plain data. To be called within a time limit."""
+        raise NotImplementedError
+
+    def verdict(self, ended, task):
+        """The result, from what was seen."""
         raise NotImplementedError
 
 
@@ -188,12 +254,87 @@ class Text(Source):
         return self.text
 
 
+def _is_a_bare_line_of_a_script(frame):
+    """Whether a call stands alone in a file that runs as a program, where nothing shows it."""
+    names = frame.f_globals
+    if names.get("__name__") != "__main__" or "__file__" not in names:
+        return False
+    if hasattr(sys, "ps1") or "get_ipython" in names:
+        return False
+    steps = [s for s in dis.get_instructions(frame.f_code) if s.offset > frame.f_lasti]
+    return bool(steps) and steps[0].opname == "POP_TOP"
+
+
 @dataclass(frozen=True)
+class Task:
+    """What an answer is tried on.
+
+    Parameters
+    ----------
+    calls : list of tuple
+        Arguments of each call. The last one is fresh.
+    wanted : list of Outcome
+        What the reference does.
+    seed : int
+        Of the fresh call.
+    """
+
+    calls: list
+    wanted: list
+    seed: int
+
+
+@dataclass
+class Seen:
+    """What an answer did, as data.
+
+    Parameters
+    ----------
+    kind : str
+        "untouched", "no function" or "function"; of a value: its kind.
+    outcomes : list of Outcome
+        One per call that ended.
+    shortcut : str or None
+        A call of a library that does the work.
+    memory : int
+        Most bytes held at once in the call that is measured; 0 if none is.
+    """
+
+    kind: str = "function"
+    outcomes: list = field(default_factory=list)
+    shortcut: str | None = None
+    memory: int = 0
+
+
+@dataclass(frozen=True)
+class Lean:
+    """A call that must not need much memory.
+
+    Parameters
+    ----------
+    args : tuple
+        Arguments, of a telling size.
+    bytes : int
+        More is too much.
+    message : str
+        What is said then.
+    """
+
+    args: tuple
+    bytes: int
+    message: str
+
+
+@dataclass(frozen=True, repr=False)
 class FunctionExercise(Exercise):
     """Build a function, or mend one.
 
     Parameters
     ----------
+    family : callable
+        Right by default. Each switch is one of its keyword arguments.
+    switches : tuple of Switch
+        The ways to be wrong, the one that matters most first.
     probes : tuple of tuple
         Arguments of the calls that are compared, smallest first: ndarrays, numbers,
         functions.
@@ -201,170 +342,230 @@ class FunctionExercise(Exercise):
         From a numpy Generator to the arguments of one more call, new each time.
     shortcuts : tuple of str
         Names of library functions that do the work.
+    parts : tuple of str
+        Names of what is returned, if it is a tuple: ("loss", "gradient").
+    lean : Lean, optional
+        A call whose memory is measured.
     time_limit : float
         In seconds, for all calls together.
     """
 
+    family: Callable = None
+    switches: tuple = ()
     probes: tuple = ()
     fresh: Callable = None
     shortcuts: tuple = ()
+    parts: tuple = ()
+    lean: Lean | None = None
     time_limit: float = 5.0
 
-    def _judge(self, answer):
-        if self._is_untouched(answer):
-            return self._not_attempted()
-        if not callable(answer):
-            return Result(
-                State.NOT_YET,
-                f"check() needs the function itself, not its result: write check({self.name}).",
-            )
-        seed = secrets.randbelow(10**6)
-        calls = [*self.probes, self.fresh(np.random.default_rng(seed))]
-        ran = run(self.runnable(answer), calls, self.time_limit)
-        if ran.timed_out:
-            text = f"Your function had not finished after {self.time_limit:g} seconds. "
-            text += "Is there a loop that never ends?"
-            if ran.left_behind:
-                text += " It could not be stopped either: restart the kernel."
-            return Result(State.NOT_YET, text)
-        wanted = [call(self.reference, args) for args in calls]
-        wrong = [
-            i
-            for i, (got, want) in enumerate(zip(ran.outcomes, wanted, strict=True))
-            if not got.agrees(want, self.rtol, self.atol)
-        ]
-        if wrong:
-            return self._explain(calls, ran, wanted, wrong, seed)
-        if any(outcome.changed for outcome in ran.outcomes):
-            return Result(State.NOT_YET, CHANGED)
-        shortcut = _library_call(answer, self.shortcuts)
-        if shortcut:
-            return Result(
-                State.SHORTCUT, f"It uses {shortcut}, which does the work. Build it without."
-            )
-        return Result(State.CORRECT, f"{len(calls)} checks passed.")
+    kind = "a function"
+
+    @property
+    def number_of_parts(self):
+        """How many arrays or numbers an answer returns."""
+        return len(self.parts) or 1
+
+    @property
+    def patience(self):
+        """The time limit, in seconds."""
+        return self.time_limit
+
+    def task(self, seed):
+        """The fixed calls and a fresh one, and what the reference does on them."""
+        attempts.code_of(self.stub)
+        with as_imported():
+            fresh = [] if self.fresh is None else [self.fresh(np.random.default_rng(seed))]
+            calls = [*self.probes, *fresh]
+            wanted = [call(self.reference, args, self.number_of_parts) for args in calls]
+        return Task(calls, wanted, seed)
+
+    def look(self, answer, task, ended):
+        """All that touches the answer: is it a stub, what does it do, does it take a shortcut.
+
+        What is known is in `ended.value` at each moment, so that it is there after a time-out.
+        """
+        seen = ended.value = Seen()
+        with as_imported():
+            if self._is_untouched(answer):
+                seen.kind = "untouched"
+            elif not callable(answer):
+                seen.kind = "no function"
+            seen.shortcut = library_call(answer, self.shortcuts)
+            runnable = self.runnable(answer)
+        if seen.kind == "function":
+            outcomes_of(runnable, task.calls, self.number_of_parts, ended, seen.outcomes)
+            if self.lean and not ended.timed_out:
+                seen.memory = _memory_of(runnable, self.lean.args)
+        return seen
 
     def runnable(self, answer):
         """The answer, to be called with the probes."""
         return answer
-
-    def _not_attempted(self):
-        return Result(State.NOT_ATTEMPTED, f"Fill in {self.name}, then run this cell again.")
 
     def _is_untouched(self, answer):
         if answer is None or answer is ...:
             return True
         if type(answer) is not types.FunctionType:
             return False
-        return _is_empty(answer) or _same_code(answer, self.build(self.stub))
-
-    def _explain(self, calls, ran, wanted, wrong, seed):
-        if all(_is_not_implemented(outcome) for outcome in ran.outcomes):
-            return self._not_attempted()
-        mistake = self.diagnose(calls, ran.outcomes, wanted)
-        if mistake:
-            return Result(State.NOT_YET, mistake.message, mistake.name)
-        first = ran.outcomes[wrong[0]]
-        if first.error is not None:
-            return Result(State.RAISED, first.text)
-        if first.returned is None:
-            text = "Your function returned None. Is the return missing?"
-            if ran.printed:
-                text += " print() shows a value, return hands it back."
-            return Result(State.NOT_YET, text)
-        if any(outcome.changed for outcome in ran.outcomes):
-            return Result(State.NOT_YET, CHANGED)
-        text = self._difference(calls[wrong[0]], first, wanted[wrong[0]])
-        if len(wrong) == 1 and wrong[0] == len(calls) - 1:
-            text += f" Only the fresh random check differs (seed {seed})."
-        else:
-            text += f" {len(wrong)} of {len(calls)} checks differ."
-        return Result(State.NOT_YET, text)
-
-    def diagnose(self, calls, outcomes, wanted):
-        """The mistake that these outcomes show, wherever it differs from the right answer.
-
-        Parameters
-        ----------
-        calls : sequence of tuple
-            Arguments of each call.
-        outcomes, wanted : sequence of Outcome
-            What the answer and the reference did.
-
-        Returns
-        -------
-        Mistake or None
-            The one that is told from the reference by most calls, if several fit.
-        """
-        best, most_telling = None, 0
-        for mistake in self.mistakes:
-            expected = [call(mistake.gives, args) for args in calls]
-            telling = [
-                i
-                for i in range(len(calls))
-                if not expected[i].agrees(wanted[i], self.rtol, self.atol)
-            ]
-            fits = all(outcomes[i].agrees(expected[i], self.rtol, self.atol) for i in telling)
-            if fits and len(telling) > most_telling:
-                best, most_telling = mistake, len(telling)
-        return best
-
-    def _difference(self, args, got, want):
-        shown = f"{self.name}({', '.join(_short(arg) for arg in args)})"
-        if want.error is not None:
-            return f"{shown} must raise {type(want.error).__name__}; it returned a value."
-        if got.value is None:
-            return (
-                f"{shown} returned an object of type {got.returned}; "
-                "return a NumPy array of real numbers."
-            )
-        if got.value.shape != want.value.shape:
-            return f"{shown} has shape {got.value.shape}; expected shape {want.value.shape}."
-        differs = ~np.isclose(
-            got.value, want.value, rtol=self.rtol, atol=self.atol, equal_nan=True
+        return attempts.is_empty(answer) or attempts.is_compiled_from(
+            answer, self.stub, self.around()
         )
-        place = tuple(int(i) for i in np.argwhere(differs)[0])
-        where = f" at {place}" if place else ""
-        gives, expected = _apart(got.value[place], want.value[place])
-        return f"{shown} gives {gives}{where}; expected {expected}."
+
+    def verdict(self, ended, task):
+        """The result, from what an answer did and what it should have done."""
+        with as_imported():
+            return self._verdict(ended, task)
+
+    def _verdict(self, ended, task):
+        seen = ended.value
+        if ended.raised:
+            return words.cannot_be_called(ended.raised)
+        if seen.kind == "untouched":
+            return words.fill_in(self.name)
+        if seen.kind == "no function":
+            return words.needs_the_function(self.name)
+        if len(seen.outcomes) < len(task.calls):
+            return words.not_finished(self.time_limit, ended.left_behind)
+        outcomes, form = _in_their_form(seen.outcomes)
+        pairs = zip(outcomes, task.wanted, strict=True)
+        right = [got.agrees(want, self.rtol, self.atol) for got, want in pairs]
+        if not all(right):
+            return self._explain(ended, task, outcomes, right, form)
+        if form:
+            return Result(State.NOT_YET, words.right_numbers_in(form))
+        if any(outcome.changed for outcome in outcomes):
+            return Result(State.NOT_YET, words.CHANGED)
+        if seen.shortcut:
+            return Result(State.SHORTCUT, say(words.SHORTCUT, call=seen.shortcut))
+        if self.lean and (ended.timed_out or seen.memory > self.lean.bytes):
+            return Result(State.NOT_YET, self.lean.message, "memory")
+        return Result(State.CORRECT, self._praise(outcomes, task))
+
+    def _praise(self, outcomes, task):
+        return (say(words.PASSED, count=len(task.calls)),)
+
+    def _explain(self, ended, task, outcomes, right, form):
+        first = outcomes[right.index(False)]
+        if all(_is_not_implemented(outcome) for outcome in outcomes):
+            return words.fill_in(self.name)
+        if first.returned is None and not first.raised:
+            return words.returned_none(ended.printed)
+        fits = explanations(self, task.calls, outcomes, task.wanted)
+        said = sentences(fits) if fits else []
+        about_form = [words.come_in(form)] if form else []
+        if any(outcome.changed for outcome in outcomes):
+            about_form.append(say(words.CHANGED))
+        if len(fits) == 1 or (said and len(said) == len(fits[0])):
+            return Result(State.NOT_YET, (*together(said), *about_form), name_of(fits[0]))
+        if first.raised:
+            return Result(State.RAISED, (first.text, *said, *about_form))
+        difference = words.difference(self, task, outcomes, right)
+        return Result(State.NOT_YET, (*said, *difference, *about_form))
 
 
-@dataclass(frozen=True)
+def _is_not_implemented(outcome):
+    return outcome.returned in ("NotImplementedError", "NotImplementedType")
+
+
+def _memory_of(function, args):
+    """The most bytes that a call holds at once."""
+    tracemalloc.start()
+    try:
+        call(function, args)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def _in_their_form(outcomes):
+    """The outcomes with the numbers of lists or tensors taken out, and what they came in."""
+    forms = {outcome.returned for outcome in outcomes if not outcome.raised}
+    if any(outcome.values is not None for outcome in outcomes) or len(forms) != 1:
+        return outcomes, None
+    if not forms <= set(words.FORMS):
+        return outcomes, None
+    if any(outcome.like is None and not outcome.raised for outcome in outcomes):
+        return outcomes, None
+    return [
+        outcome if outcome.raised else dataclasses.replace(outcome, values=(outcome.like,))
+        for outcome in outcomes
+    ], forms.pop()
+
+
+@dataclass(frozen=True, repr=False)
 class NumberExercise(Exercise):
     """Predict or compute a number. `reference` computes it; `mistakes` give wrong numbers."""
 
-    def _judge(self, answer):
+    rtol: float = field(default=THREE_DIGITS, kw_only=True)
+
+    kind = "a number"
+
+    def task(self, seed):
+        """The right number."""
+        with as_imported():
+            return Task([()], [float(self.reference())], seed)
+
+    def look(self, answer, task, ended):
+        """The number in an answer, and the kind of object that it is."""
         if answer is None or answer is ...:
-            return Result(State.NOT_ATTEMPTED, f"Set {self.name} to a number, then run again.")
-        if issubclass(type(answer), np.ndarray | np.generic) and answer.ndim == 0:
-            answer = answer.item()
-        if type(answer) is bool or not issubclass(type(answer), numbers.Real):
-            return Result(
-                State.NOT_YET,
-                f"{self.name} must be one real number; got an object of type "
-                f"{type(answer).__name__}.",
-            )
-        ran = run(lambda: float(answer), [()], time_limit=2.0)
-        got = ran.outcomes[0].value if ran.outcomes else None
+            return Seen("untouched")
+        kind = type(answer).__name__
+        if type(answer) in (bool, np.bool):
+            return Seen("bool")
+        if type(answer) is str:
+            return Seen("untouched" if not answer.strip() else "str", [_number_of(answer)])
+        if callable(answer):
+            return Seen("callable")
+        if issubclass(type(answer), numbers.Real | np.generic) or kind == "Decimal":
+            return Seen("number", [_number_of(answer)])
+        return Seen(kind, [_number_of(answer)])
+
+    def verdict(self, ended, task):
+        """Right, wrong with a name, or wrong."""
+        with as_imported():
+            return self._verdict(ended.value, task.wanted[0])
+
+    def _verdict(self, seen, right):
+        if seen is None:
+            return Result(State.NOT_YET, say(words.NO_NUMBER, name=self.name))
+        if seen.kind == "untouched":
+            return Result(State.NOT_ATTEMPTED, say(words.SET_A_NUMBER, name=self.name))
+        got = seen.outcomes[0] if seen.outcomes else None
         if got is None:
-            return Result(State.NOT_YET, f"{self.name} could not be read as a number.")
-        if self._is_near(got, self.reference()):
-            return Result(State.CORRECT, f"{self.name} = {float(self.reference()):.6g}.")
+            return words.must_be_a_number(self.name, seen.kind)
+        note = words.form_of_number(self.name, seen.kind)
+        if self._is_near(got, right):
+            if seen.kind in ("str", "list", "tuple"):
+                return Result(State.NOT_YET, note)
+            return Result(State.CORRECT, (say("{n} = {v:.6g}.", n=self.name, v=right), *note))
         for mistake in self.mistakes:
             if self._is_near(got, mistake.gives):
-                return Result(State.NOT_YET, mistake.message, mistake.name)
-        side = (
-            "nan, which is no number"
-            if np.isnan(got)
-            else "too " + ("large" if got > self.reference() else "small")
-        )
-        return Result(State.NOT_YET, f"{float(got):.6g} is {side}.")
+                return Result(State.NOT_YET, (mistake.sentence, *note), mistake.name)
+        return Result(State.NOT_YET, (words.too_large_or_small(got, right), *note))
 
     def _is_near(self, got, want):
-        return bool(np.isclose(got, float(want), rtol=self.rtol, atol=self.atol))
+        want = np.array(float(want))
+        return same_numbers(np.array(float(got)), want, self.rtol, self.atol)
 
 
-@dataclass(frozen=True)
+def _number_of(answer):
+    """One real number in an object, as float; None if there is none, or are several."""
+    if type(answer).__module__.partition(".")[0] in ("torch", "tensorflow", "jaxlib"):
+        answer = answer.detach().cpu() if hasattr(answer, "detach") else answer
+        answer = np.asarray(answer)
+    try:
+        if issubclass(type(answer), list | tuple | np.ndarray | np.generic):
+            array = np.asarray(answer)
+            if array.size != 1 or array.dtype.kind not in "iuf":
+                return None
+            answer = array.item()
+        return float(answer)
+    except Exception:
+        return None
+
+
+@dataclass(frozen=True, repr=False)
 class ChoiceExercise(Exercise):
     """Choose one of several options. `reference` computes the right letter.
 
@@ -376,155 +577,41 @@ class ChoiceExercise(Exercise):
 
     options: dict = None
 
-    def _judge(self, answer):
-        if answer is None or answer is ... or (type(answer) is str and not answer.strip()):
-            return Result(
-                State.NOT_ATTEMPTED, f"Set {self.name} to a letter in quotes, then run again."
-            )
-        if type(answer) is not str or answer.strip(" ().").lower() not in self.options:
-            return Result(
-                State.NOT_YET,
-                f"{self.name} must be one of {', '.join(map(repr, self.options))}, in quotes.",
-            )
-        letter = answer.strip(" ().").lower()
-        if letter == self.reference():
+    kind = "a choice"
+
+    def task(self, seed):
+        """The right letter."""
+        with as_imported():
+            return Task([()], [self.reference()], seed)
+
+    def look(self, answer, task, ended):
+        """The text of an answer, if it is a text."""
+        if answer is None or answer is ...:
+            return Seen("untouched")
+        if not issubclass(type(answer), str):
+            return Seen(type(answer).__name__)
+        text = str.__str__(answer)
+        return Seen("text" if text.strip() else "untouched", [text[:200]])
+
+    def verdict(self, ended, task):
+        """Right, or the sentence of the wrong letter."""
+        seen = ended.value
+        if seen is not None and seen.kind == "untouched":
+            return Result(State.NOT_ATTEMPTED, say(words.SET_A_LETTER, name=self.name))
+        letter = self._letter(seen.outcomes[0]) if seen and seen.outcomes else None
+        if letter is None:
+            options = ", ".join(map(repr, self.options))
+            return Result(State.NOT_YET, say(words.ONE_OF, name=self.name, options=options))
+        if letter == task.wanted[0]:
             return Result(State.CORRECT, self.options[letter])
         mistake = next(m for m in self.mistakes if m.gives == letter)
-        return Result(State.NOT_YET, mistake.message, mistake.name)
+        return Result(State.NOT_YET, mistake.sentence, mistake.name)
 
-
-CHANGED = "Your function changes its argument. Work on a new array, the caller needs the old."
-
-
-def _is_empty(function):
-    """Whether a function does nothing but return None, or `...`."""
-    harmless = {"RESUME", "NOP", "POP_TOP", "RETURN_VALUE", "LOAD_CONST", "RETURN_CONST"}
-    return all(
-        step.opname in harmless
-        and (
-            step.opname not in ("LOAD_CONST", "RETURN_CONST")
-            or step.argval is None
-            or step.argval is ...
-        )
-        for step in dis.get_instructions(function)
-    )
-
-
-def _is_not_implemented(outcome):
-    return (
-        isinstance(outcome.error, NotImplementedError)
-        or outcome.returned == "NotImplementedType"
-    )
-
-
-def _same_code(f, g):
-    """Whether two functions do the same, wherever they are defined and however documented."""
-
-    def essence(code):
-        return [
-            (step.opname, essence(step.argval))
-            if isinstance(step.argval, types.CodeType)
-            else (step.opname, step.argrepr)
-            for step in dis.get_instructions(code)
-        ]
-
-    return essence(f.__code__) == essence(g.__code__)
-
-
-def _library_call(answer, forbidden):
-    """What of which library the answer calls, if it is in `forbidden`; else None.
-
-    This follows names, aliases, attributes of modules, imports, closures, defaults, helpers,
-    functools.partial and methods. It does not see names that are made while the code runs,
-    what lies in containers, or helpers that are attributes of the reader's own modules.
-    """
-    queue, seen = [answer], set()
-    while queue and len(seen) < MOST_FOLLOWED:
-        thing = queue.pop(0)
-        if id(thing) in seen:
-            continue
-        seen.add(id(thing))
-        name, library = getattr(thing, "__name__", None), _library_of(thing)
-        if callable(thing) and library and name in forbidden:
-            return f"{name} of {library}"
-        if not callable(thing) or library not in ("", "companion"):
-            continue
-        queue += _parts(thing)
-        if type(thing) is types.FunctionType:
-            names, attributes, imported = _names(thing.__code__)
-            around = {**thing.__globals__, **_closure(thing)}
-            used = [around[name] for name in sorted(names) if name in around]
-            modules = [part for part in used if isinstance(part, types.ModuleType)]
-            libraries = {*map(_library_of, modules), *(m.split(".")[0] for m in imported)}
-            reached = sorted(attributes & set(forbidden))
-            if reached and libraries & set(LIBRARIES):
-                return f"{reached[0]} of {min(libraries & set(LIBRARIES))}"
-            queue += used
-    return None
-
-
-def _library_of(thing):
-    """The library that defines a function, class or module, or "" for the reader's own."""
-    home = getattr(
-        thing, "__name__" if isinstance(thing, types.ModuleType) else "__module__", ""
-    )
-    root = home.split(".")[0] if isinstance(home, str) else ""
-    own = root not in LIBRARIES or home.startswith("companion.exercises.")
-    return "" if own else root
-
-
-def _parts(thing):
-    """Functions that may run when a callable does, beside those that its code names."""
-    if type(thing) is functools.partial:
-        return [thing.func, *thing.args, *thing.keywords.values()]
-    if type(thing) is types.MethodType:
-        return [thing.__func__, thing.__self__]
-    if type(thing) is types.FunctionType:
-        return [*(thing.__defaults__ or ()), *(thing.__kwdefaults__ or {}).values()]
-    held = [*vars(type(thing)).values(), *getattr(thing, "__dict__", {}).values()]
-    return [part for part in held if type(part) is types.FunctionType]
-
-
-def _names(code):
-    """Names of variables, of attributes and of imported modules in a function's code."""
-    names, attributes, imported = set(), set(), set()
-    for step in dis.get_instructions(code):
-        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_DEREF"):
-            names.add(step.argval)
-        elif step.opname in ("LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM"):
-            attributes.add(step.argval)
-        elif step.opname == "IMPORT_NAME":
-            imported.add(step.argval)
-        elif isinstance(step.argval, types.CodeType):
-            for mine, inner in zip(
-                (names, attributes, imported), _names(step.argval), strict=True
-            ):
-                mine |= inner
-    if "getattr" in names:  # getattr(companion, "softmax")
-        attributes |= {const for const in code.co_consts if isinstance(const, str)}
-    return names, attributes, imported
-
-
-def _closure(function):
-    contents = {}
-    names = function.__code__.co_freevars
-    for name, cell in zip(names, function.__closure__ or (), strict=True):
-        with contextlib.suppress(ValueError):  # a cell may still be empty
-            contents[name] = cell.cell_contents
-    return contents
-
-
-def _apart(got, want):
-    """Both numbers as text, with as many digits as it takes to tell them apart."""
-    for digits in (6, 9, 12, 17):
-        texts = f"{float(got):.{digits}g}", f"{float(want):.{digits}g}"
-        if texts[0] != texts[1]:
-            break
-    return texts
-
-
-def _short(arg):
-    if isinstance(arg, np.ndarray):
-        text = np.array2string(arg, precision=4, threshold=6, edgeitems=2, separator=", ")
-        return " ".join(text.split())
-    return getattr(arg, "__name__", None) or repr(arg)
+    def _letter(self, text):
+        """The one letter of an option in a text: "B", " (b) ", "b.", "option b", its words."""
+        for letter, option in self.options.items():
+            if text.strip().lower().rstrip(".") == option.lower().rstrip("."):
+                return letter
+        said = re.findall(r"[a-z]+", text.lower())
+        left = [word for word in said if word not in ("option", "answer", "letter", "is")]
+        return left[0] if len(left) == 1 and left[0] in self.options else None

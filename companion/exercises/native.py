@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from companion.exercises import words
 from companion.exercises.exercise import FunctionExercise
-from companion.exercises.result import Result, State
+from companion.exercises.running import NoHistory
+from companion.exercises.says import say
 
-PACKAGES = {"torch": "PyTorch", "tensorflow": "TensorFlow"}
+FLOAT64 = 1e-9, 1e-12  # rtol and atol of what was computed in double precision
 
 
 class Lazy:
@@ -48,7 +50,7 @@ class Lazy:
         return getattr(module, attribute)
 
 
-def on_tensors(framework, function):
+def on_tensors(framework, function, learns=False):
     """`function`, which works on tensors, as one that works on arrays.
 
     Parameters
@@ -57,11 +59,14 @@ def on_tensors(framework, function):
         Whose tensors.
     function : callable
         Takes tensors, returns a tensor.
+    learns : bool
+        Whether the result must have a gradient by the first argument (PyTorch only).
 
     Returns
     -------
     callable
-        Takes arrays, returns an array. What is no tensor is passed on as it is.
+        Takes arrays, returns an array, or NoHistory if no gradient flows. What is no tensor is
+        passed on as it is.
 
     Examples
     --------
@@ -75,35 +80,39 @@ def on_tensors(framework, function):
         # PyTorch shares the memory, so that an argument that is changed is seen to be.
         make = module.from_numpy if framework == "torch" else module.constant
         given = [make(a) if isinstance(a, np.ndarray) else a for a in args]
-        returned = function(*given)
+        returned = (
+            function(given[0].requires_grad_(), *given[1:]) if learns else function(*given)
+        )
         if type(returned).__module__.split(".")[0] != framework:
-            return returned
+            return NoHistory(returned) if learns and type(returned) is float else returned
+        if learns and not returned.requires_grad:
+            return NoHistory(returned.numpy())
         return (returned.detach() if framework == "torch" else returned).numpy()
 
     with_arrays.__wrapped__ = function  # where an error arose is looked up in there
     return with_arrays
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class NativeExercise(FunctionExercise):
     """A function of a framework's tensors. All its data is in NumPy, as everywhere.
 
     Parameters
     ----------
     framework : {"torch", "tensorflow"}
-        Whose tensors the answer gets. `reference`, `also_right` and the mistakes work on
-        arrays; `on_tensors` makes them so.
+        Whose tensors the answer gets. `reference`, `family` and the mistakes work on arrays.
+    learns : bool
+        Whether a gradient must flow from the result to the first argument.
     """
 
     framework: str = "torch"
+    learns: bool = False
     # Frameworks compute in float32 unless told otherwise, and an answer may.
     rtol: float = field(default=1e-5, kw_only=True)
     atol: float = field(default=1e-6, kw_only=True)
 
     def around(self):
         """The framework's usual names, and NumPy's."""
-        # Not by an import in the source: Python compiles calls of imported names otherwise,
-        # and a stub must compile as it does in the reader's cell.
         names = {"torch": {"torch": "torch", "F": "torch.nn.functional"}}
         names["tensorflow"] = {"tf": "tensorflow"}
         modules = names[self.framework].items()
@@ -111,14 +120,17 @@ class NativeExercise(FunctionExercise):
 
     def runnable(self, answer):
         """The answer, to be called with arrays."""
-        return on_tensors(self.framework, answer)
+        return on_tensors(self.framework, answer, self.learns)
 
-    def _judge(self, answer):
+    def unavailable(self):
+        """A result where the framework is missing."""
         try:
             importlib.import_module(self.framework)  # here: its seconds are not the answer's
         except ImportError:
-            return Result(
-                State.NOT_YET,
-                f"This exercise is about {PACKAGES[self.framework]}, which is not installed.",
-            )
-        return super()._judge(answer)
+            return words.framework_is_missing(self.framework)
+        return None
+
+    def _praise(self, outcomes, task):
+        precise = all(o.agrees(w, *FLOAT64) for o, w in zip(outcomes, task.wanted, strict=True))
+        single = () if precise else (say(words.SINGLE),)
+        return (*super()._praise(outcomes, task), *single)

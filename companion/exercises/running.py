@@ -1,14 +1,17 @@
 """Run a reader's function so that nothing it does can hurt: no crash, no hang, no exit.
 
 It runs on copies of its arguments, in a thread with a time limit, with its output dropped.
-All that could run code of the reader, the text of an exception too, happens in there. This
-protects an honest reader from an accident. It is not a sandbox.
+All that could run code of the reader, a look at its attributes or the text of an exception
+too, happens in there. This protects an honest reader from an accident. It is not a sandbox:
+`companion.exercises.judge` puts the answers of others into a process of their own.
 """
 
 import contextlib
 import ctypes
 import io
 import linecache
+import random
+import sys
 import threading
 import traceback
 import types
@@ -17,7 +20,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-NUMERIC_KINDS = "biuf"
+NUMERIC_KINDS = "iuf"
 COPIED = 10**6  # entries; the shape alone of a larger result is wrong
 
 
@@ -27,12 +30,15 @@ class Outcome:
 
     Parameters
     ----------
-    value : ndarray or None
-        The result, if it is a number or an array of numbers.
+    values : tuple of ndarray or None
+        The result, if it is a number or an array of numbers: one, or as many as are asked for.
     returned : str or None
         Type of what came back. None if nothing came back.
-    error : BaseException or None
-        What the call raised.
+    like : ndarray or None
+        The numbers in what came back, if it is neither a number nor an array but holds some:
+        a list, a tensor, a bool.
+    raised : str or None
+        Type of what the call raised.
     text : str
         The error in words, with its place in the reader's code.
     changed : bool
@@ -44,21 +50,87 @@ class Outcome:
     array([2.])
     """
 
-    value: np.ndarray | None = None
+    values: tuple | None = None
     returned: str | None = None
-    error: BaseException | None = None
+    like: np.ndarray | None = None
+    raised: str | None = None
     text: str = ""
     changed: bool = False
 
+    @property
+    def value(self):
+        """The one array or number, or the first of several; None if there is none."""
+        return None if self.values is None else self.values[0]
+
     def agrees(self, other, rtol, atol):
         """Whether both raised the same type, or gave the same numbers in the same shape."""
-        if self.error is not None or other.error is not None:
-            return type(self.error) is type(other.error)
-        if self.value is None or other.value is None:  # only numbers can be compared
+        if self.raised or other.raised:
+            return self.raised == other.raised
+        if self.values is None or other.values is None:  # only numbers can be compared
             return False
-        return self.value.shape == other.value.shape and np.allclose(
-            self.value, other.value, rtol=rtol, atol=atol, equal_nan=True
+        return len(self.values) == len(other.values) and all(
+            same_numbers(mine, theirs, rtol, atol)
+            for mine, theirs in zip(self.values, other.values, strict=True)
         )
+
+
+def same_numbers(some, others, rtol, atol):
+    """Whether two arrays of one shape hold the same numbers, within a tolerance.
+
+    Examples
+    --------
+    >>> same_numbers(np.array([np.nan, 1]), np.array([np.nan, 1 + 1e-12]), 1e-9, 0)
+    True
+    """
+    if some.shape != others.shape:
+        return False
+    return bool(close(some, others, rtol, atol).all())
+
+
+def close(some, others, rtol, atol):
+    """Where two arrays are equal within a tolerance: numpy.isclose in a tenth of the time.
+
+    Examples
+    --------
+    >>> close(np.array([np.inf, np.nan, 1]), np.array([np.inf, np.nan, 2]), 1e-9, 0)
+    array([ True,  True, False])
+    """
+    with np.errstate(all="ignore"):
+        near = np.abs(np.subtract(some, others, dtype=float)) <= atol + rtol * np.abs(others)
+        near &= np.isfinite(others)
+        return near | (some == others) | ((some != some) & (others != others))
+
+
+class NoHistory:
+    """A tensor's numbers, where no gradient can flow back to the arguments."""
+
+    def __init__(self, numbers):
+        self.numbers = numbers
+
+
+@dataclass
+class Limited:
+    """How a piece of work ended.
+
+    Parameters
+    ----------
+    value : object
+        What it returned. If it did not end: what it has put here itself, or None.
+    raised : str or None
+        Type of what it raised.
+    timed_out : bool
+        Whether the time was up before it ended.
+    printed : bool
+        Whether anything was printed.
+    left_behind : bool
+        Whether it could not even be stopped and goes on.
+    """
+
+    value: object = None
+    raised: str | None = None
+    timed_out: bool = False
+    printed: bool = False
+    left_behind: bool = False
 
 
 @dataclass
@@ -69,12 +141,8 @@ class Run:
     ----------
     outcomes : list of Outcome
         One per call that ended.
-    timed_out : bool
-        Whether the time was up before the last call ended.
-    printed : bool
-        Whether anything was printed.
-    left_behind : bool
-        Whether the last call could not even be stopped and goes on.
+    timed_out, printed, left_behind : bool
+        As of Limited.
 
     Examples
     --------
@@ -88,7 +156,7 @@ class Run:
     left_behind: bool = False
 
 
-def call(function, args):
+def call(function, args, parts=1, copies=True):
     """Call `function` on copies of `args` and describe what happened.
 
     Parameters
@@ -97,6 +165,10 @@ def call(function, args):
         Anything.
     args : tuple
         Arguments. Arrays are copied.
+    parts : int
+        How many arrays or numbers are asked for: a tuple, if more than one.
+    copies : bool
+        False for a function of ours that is known to change nothing.
 
     Returns
     -------
@@ -104,16 +176,22 @@ def call(function, args):
 
     Examples
     --------
-    >>> call(lambda x: x / 0, (1,)).error
-    ZeroDivisionError('division by zero')
+    >>> call(lambda x: x / 0, (1,)).raised
+    'ZeroDivisionError'
     """
+    if not copies:  # the caller takes care of warnings, too
+        try:
+            return _describe(function(*args), parts)
+        except Exception as error:
+            return Outcome(raised=type(error).__name__)
     given = [np.copy(arg) if isinstance(arg, np.ndarray) else arg for arg in args]
     try:
         with np.errstate(all="ignore"):
-            returned = function(*given)
-        outcome = _describe(returned)
+            outcome = _describe(function(*given), parts)
     except BaseException as error:
-        outcome = Outcome(error=error, text=_in_words(error, function))
+        outcome = Outcome(raised=type(error).__name__, text=_in_words(error, function))
+        if isinstance(error, NotImplementedError) and _stands_in(function, error):
+            outcome.returned = "NotImplementedError"  # a stub of the reader's own
     outcome.changed = any(
         isinstance(arg, np.ndarray) and _content(arg) != _content(now)
         for arg, now in zip(args, given, strict=True)
@@ -121,18 +199,63 @@ def call(function, args):
     return outcome
 
 
-def _describe(returned):
+def _stands_in(function, error):
+    """Whether an error was raised in a function's own lines, not in what it calls."""
+    function = getattr(function, "__wrapped__", function)
+    *_, last = traceback.walk_tb(error.__traceback__)
+    return last[0].f_code is getattr(function, "__code__", None)
+
+
+def _describe(returned, parts=1):
     if returned is None:
         return Outcome()
     kind = type(returned).__name__
-    # By type(), since __class__ can lie. Lists and odd objects are not converted.
-    if not issubclass(type(returned), np.ndarray | np.generic | int | float):
-        return Outcome(returned=kind)
+    if parts > 1 and (type(returned) is not tuple or len(returned) != parts):
+        length = f" of {len(returned)}" if type(returned) is tuple else ""
+        return Outcome(returned=kind + length)
+    values = [_as_numbers(part) for part in (returned if parts > 1 else (returned,))]
+    if all(value is not None for value in values):
+        return Outcome(returned=kind, values=tuple(values))
+    if kind == "coroutine":
+        returned.close()  # or Python warns that nobody waited for it
+    if isinstance(returned, np.ndarray | np.generic):
+        kind = f"{kind} ({returned.dtype})"
+    return Outcome(returned=kind, like=_numbers_in(returned))
+
+
+def _as_numbers(returned):
+    """A copy of an array or a number as float64, int or bool; None of anything else."""
+    # By type(), since __class__ can lie. A bool is an answer to another question.
+    if type(returned) is bool or not issubclass(
+        type(returned), np.ndarray | np.generic | int | float
+    ):
+        return None
     value = np.asarray(returned)
     if value.dtype.kind not in NUMERIC_KINDS:
-        return Outcome(returned=f"{kind} ({value.dtype})")
-    # A copy, since the next call may write into the same array.
-    return Outcome(returned=kind, value=value.copy() if value.size <= COPIED else value)
+        return None
+    if value.size > COPIED:  # of another shape than is asked for
+        return value
+    if value.dtype.kind == "f" and value.dtype.itemsize > 8:
+        value = value.astype(np.float64)  # no more digits are asked for
+    return value.copy()  # since the next call may write into the same array
+
+
+def _numbers_in(thing):
+    """The numbers in a list, a tensor or a bool; None if it holds none."""
+    with contextlib.suppress(Exception):
+        if type(thing) is NoHistory:
+            return np.asarray(thing.numbers, dtype=float)
+        root = type(thing).__module__.partition(".")[0]
+        if root == "torch":
+            thing = thing.detach().cpu().numpy()
+        elif root in ("tensorflow", "jax", "jaxlib"):
+            thing = np.asarray(thing)
+        elif type(thing) is np.ndarray and thing.dtype != bool:
+            return None
+        elif type(thing) not in (list, tuple, bool, np.bool, np.ndarray):
+            return None
+        return np.asarray(thing, dtype=float)
+    return None
 
 
 def _in_words(error, function):
@@ -149,7 +272,7 @@ def _content(array):
     return array.shape, array.dtype, array.tobytes()
 
 
-def run(function, calls, time_limit):
+def run(function, calls, time_limit, parts=1):
     """Call `function` on each tuple of arguments, for at most `time_limit` seconds in all.
 
     Parameters
@@ -160,6 +283,8 @@ def run(function, calls, time_limit):
         Arguments of each call.
     time_limit : float
         In seconds.
+    parts : int
+        As of `call`.
 
     Returns
     -------
@@ -171,40 +296,127 @@ def run(function, calls, time_limit):
     array(3.)
     """
     done = Run()
-
-    def work():
-        for args in calls:
-            outcome = call(function, args)
-            if done.timed_out:  # what was caught is the signal to stop
-                return
-            done.outcomes.append(outcome)
-
-    thread = threading.Thread(target=work, daemon=True)
-    output = _Output()
-    with (
-        contextlib.redirect_stdout(output),
-        contextlib.redirect_stderr(output),
-        warnings.catch_warnings(),
-    ):
-        warnings.simplefilter("ignore")
-        try:
-            thread.start()
-        except RuntimeError:  # no threads, as in Pyodide: then there is no time limit either
-            work()
-        else:
-            _wait(thread, time_limit, done)
-    done.printed = output.used
+    ended = limited(
+        lambda ended: outcomes_of(function, calls, parts, ended, done.outcomes), time_limit
+    )
+    done.timed_out, done.printed = ended.timed_out, ended.printed
+    done.left_behind = ended.left_behind
     return done
 
 
-class _Output(io.TextIOBase):
-    """Notes that something was written, and drops it: an endless loop may print for long."""
+def outcomes_of(function, calls, parts, ended, outcomes):
+    """Append what each call does, one after the other, until the time is up."""
+    for args in calls:
+        outcome = call(function, args, parts)
+        if ended.timed_out:  # what was caught is the signal to stop
+            return
+        outcomes.append(outcome)
 
-    used = False
+
+def limited(work, time_limit):
+    """Do a piece of work for at most `time_limit` seconds, and leave everything as it was.
+
+    Parameters
+    ----------
+    work : callable
+        Gets the Limited that is handed back, whose `timed_out` tells when to stop.
+    time_limit : float
+        In seconds.
+
+    Returns
+    -------
+    Limited
+
+    Examples
+    --------
+    >>> limited(lambda ended: 2 + 2, time_limit=1).value
+    4
+    """
+    done = Limited()
+
+    def guarded():
+        try:
+            value = work(done)
+        except BaseException as error:
+            done.raised = type(error).__name__
+        else:
+            done.value = done.value if done.timed_out else value
+
+    thread = threading.Thread(target=guarded, daemon=True)
+    with _as_it_was(thread) as outputs:
+        try:
+            thread.start()
+        except RuntimeError:  # no threads, as in Pyodide: then there is no time limit either
+            guarded()
+        else:
+            _wait(thread, time_limit, done)
+    done.printed = any(output.used for output in outputs)
+    return done
+
+
+@contextlib.contextmanager
+def _as_it_was(thread):
+    """Drop output and warnings, and put back what code can change for all: limits, seeds.
+
+    The stand-ins for the streams hand on what others print, and the list of filters becomes
+    that of the reader. If a thread that is left behind puts one of them back, nothing is lost.
+    """
+    streams = sys.stdout, sys.stderr
+    filters, kept = warnings.filters, list(warnings.filters)
+    silent = [("ignore", None, Warning, None, 0)]  # whatever the reader's filters make of them
+    limit, state = sys.getrecursionlimit(), random.getstate()
+    numpy_state = np.random.get_state()  # noqa: NPY002
+    outputs = [_Output(stream, thread) for stream in streams]
+    sys.stdout, sys.stderr = outputs
+    _set_filters(silent)
+    try:
+        yield outputs
+    finally:
+        sys.stdout, sys.stderr = streams
+        for output in outputs:
+            output.active = False
+        filters[:] = silent[:] = kept
+        _set_filters(filters)
+        if sys.getrecursionlimit() != limit:
+            sys.setrecursionlimit(limit)
+        random.setstate(state)
+        np.random.set_state(numpy_state)  # noqa: NPY002
+
+
+def _set_filters(filters):
+    warnings.filters = filters
+    if hasattr(warnings, "_filters_mutated"):  # what has been shown already is forgotten
+        warnings._filters_mutated()
+
+
+class _Output(io.TextIOBase):
+    """Drops what the answer prints, an endless loop may print for long, and notes that it did.
+
+    What others print is handed on to the stream in whose place it stands.
+    """
+
+    def __init__(self, stream, thread):
+        self.stream, self.thread, self.used, self.active = stream, thread, False, True
 
     def write(self, text):
+        of_the_answer = (
+            self.active
+            if self.thread.ident is None
+            else threading.get_ident() == self.thread.ident
+        )
+        if not of_the_answer:
+            return self.stream.write(text)
         self.used = self.used or bool(text.strip())
         return len(text)
+
+    def flush(self):
+        self.stream.flush()
+
+    def close(self):
+        """Stays open: others print through it."""
+
+    def __getattr__(self, name):
+        return getattr(self.stream, name)
 
 
 def _wait(thread, time_limit, done):
