@@ -13,7 +13,6 @@ import importlib.util
 import io
 import linecache
 import os
-import pkgutil
 import random
 import re
 import subprocess
@@ -22,6 +21,7 @@ import threading
 import time
 import types
 import warnings
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -39,11 +39,12 @@ from companion.exercises.exercise import (
     FunctionExercise,
     NumberExercise,
 )
+from companion.exercises.native import NativeExercise
 from companion.exercises.result import Result, State
 from companion.exercises.running import call
+from companion.exercises.switches import combinations
 
-CHECKER = ("exercise", "native", "result", "running")
-TOPICS = [m.name for m in pkgutil.iter_modules(exercises.__path__) if m.name not in CHECKER]
+TOPICS = exercises.TOPICS
 
 
 def load(topic):
@@ -156,7 +157,7 @@ def test_reference_and_mistakes_give_what_can_be_compared(exercise):
         assert all(isinstance(arg, kinds) for arg in args)
         for function in [exercise.reference, *(m.gives for m in exercise.mistakes)]:
             outcome = call(function, args)
-            assert outcome.error is not None or outcome.value is not None
+            assert outcome.raised or outcome.values is not None
             if function is exercise.reference:
                 assert not outcome.changed
 
@@ -295,10 +296,7 @@ def test_empty_bodies_are_not_attempted(exercise):
 def test_an_empty_value_is_not_attempted(exercise):
     for answer in (None, ...):
         assert exercise.check(answer).state is State.NOT_ATTEMPTED
-    blank = exercise.check(" ").state
-    assert blank is (
-        State.NOT_ATTEMPTED if isinstance(exercise, ChoiceExercise) else State.NOT_YET
-    )
+    assert exercise.check(" ").state is State.NOT_ATTEMPTED
 
 
 @every_function
@@ -321,52 +319,18 @@ def test_what_is_written_for_some_arguments_only_is_an_attempt():
 # The catalogue of mistakes.
 
 
+@pytest.fixture
+def arrays_only(monkeypatch):
+    """Exercises about frameworks call what works on arrays, as references and mistakes do."""
+    monkeypatch.setattr(NativeExercise, "runnable", lambda self, answer: answer)
+
+
 @each(MISTAKES, ("exercise", "mistake"))
-def test_each_mistake_is_named_by_its_own_sentence(exercise, mistake):
+def test_each_mistake_is_named_by_its_own_sentence(exercise, mistake, arrays_only):
     result = exercise.check(mistake.gives)
     assert result.state is State.NOT_YET
     assert result.mistake == mistake.name, result
     assert result.message == mistake.message
-
-
-def outcomes_of(exercise):
-    """What the reference and each mistake give on the fixed probes, or as a number."""
-    if isinstance(exercise, FunctionExercise):
-        everyone = {"": exercise.reference} | {m.name: m.gives for m in exercise.mistakes}
-        return {n: [call(f, args) for args in exercise.probes] for n, f in everyone.items()}
-    values = {"": exercise.reference()} | {m.name: m.gives for m in exercise.mistakes}
-    return {name: [call(lambda v=value: v, ())] for name, value in values.items()}
-
-
-@each(FUNCTIONS | NUMBERS)
-def test_a_fixed_probe_tells_each_mistake_and_no_two_are_alike(exercise):
-    outcomes = outcomes_of(exercise)
-    wanted = outcomes.pop("")
-
-    def agree(some, others):
-        return [
-            a.agrees(b, exercise.rtol, exercise.atol) for a, b in zip(some, others, strict=True)
-        ]
-
-    for name, gives in outcomes.items():
-        hidden = agree(gives, wanted)
-        assert not all(hidden), f"{name} is right on every probe"
-        for other, others in outcomes.items():
-            same = agree(others, wanted) == hidden and all(
-                alike or right
-                for alike, right in zip(agree(gives, others), hidden, strict=True)
-            )
-            assert other == name or not same, f"{name} and {other} are alike"
-
-
-@every_exercise
-def test_messages_read_well(exercise):
-    messages = [m.message for m in exercise.mistakes]
-    assert len(set(messages)) == len(messages)
-    assert len({m.name for m in exercise.mistakes}) == len(messages)
-    for message in messages:
-        assert 20 <= len(message) <= 220, message
-        assert message.endswith(".")
 
 
 def squeezed(text):
@@ -381,6 +345,13 @@ def lines_of_the_solution(exercise):
     return [line for line in right_sides if len(line) > 2]
 
 
+def said_of(exercise):
+    """All sentences about wrong answers."""
+    switches = getattr(exercise, "switches", ())
+    faults = [fault for switch in switches for fault in switch.faults()]
+    return [str(thing.sentence) for thing in [*faults, *exercise.mistakes]]
+
+
 @every_exercise
 def test_hints_come_in_three_steps_and_leave_the_solution_to_the_reader(exercise):
     assert len(exercise.hints) == 3
@@ -388,24 +359,16 @@ def test_hints_come_in_three_steps_and_leave_the_solution_to_the_reader(exercise
     assert exercise.why.strip()
     lines = lines_of_the_solution(exercise)
     assert lines
-    for text in [*exercise.hints[:2], *(m.message for m in exercise.mistakes)]:
+    for text in [*exercise.hints[:2], *said_of(exercise)]:
         assert not any(line in squeezed(text) for line in lines), text
     hints = squeezed(" ".join(exercise.hints))
     assert not all(line in hints for line in lines)
 
 
-LEAST = {
-    r"softmax": 15,
-    r"logsumexp|log_softmax|.*cross_entropy|.*negative_log_likelihood": 10,
-    r".*(grad|jacobian|vjp|jvp).*": 8,
-    r".*": 6,
-}
-
-
 @every_function
-def test_the_catalogue_is_large_enough(exercise):
-    least = next(n for pattern, n in LEAST.items() if re.fullmatch(pattern, exercise.name))
-    assert len(exercise.mistakes) >= least
+def test_the_space_of_wrong_answers_is_large(exercise):
+    assert sum(1 for _ in combinations(exercise, 1)) >= 12
+    assert sum(1 for _ in combinations(exercise, 2)) >= 30
 
 
 @every_number
@@ -418,18 +381,6 @@ def test_every_wrong_option_has_its_sentence(exercise):
     wrong = set(exercise.options) - {exercise.reference()}
     assert {m.gives for m in exercise.mistakes} == wrong
     assert len(exercise.mistakes) == len(wrong)
-
-
-def test_the_mistake_that_more_probes_tell_is_named():
-    probes = tuple((np.full((1, 2), float(i)),) for i in range(3))
-    mistakes = (
-        exercises.exercise.Mistake("late", lambda x: right(x) + (x >= 2), "Late."),
-        exercises.exercise.Mistake("early", lambda x: right(x) + (x >= 1), "Early."),
-    )
-    for order in (mistakes, mistakes[::-1]):
-        exercise = dataclasses.replace(SOFTMAX, probes=probes, mistakes=order)
-        for mistake in mistakes:
-            assert exercise.check(mistake.gives).mistake == mistake.name
 
 
 # Words.
@@ -445,7 +396,7 @@ def test_hints_and_solution_can_be_shown(exercise):
 
 
 def test_the_text_carries_the_state():
-    assert len({state.value for state in State}) == len(State) == 5
+    assert len({state.value for state in State}) == len(State) == 6
     for state in State:
         result = Result(state, "Why.")
         assert repr(result) == f"{state.value} Why."
@@ -506,13 +457,14 @@ def test_tensors_are_handed_out_and_taken_back():
 
 @pytest.mark.frameworks
 def test_a_tensor_that_is_changed_is_seen():
-    def in_place(logits, labels):
-        import torch
+    mean_kl = ALL["framework_equivalents.mean_kl"]
+    right_one = mean_kl.build()
 
-        logits -= 1
-        return torch.nn.functional.cross_entropy(logits, labels)
+    def in_place(teacher_logits, student_logits):
+        teacher_logits -= 1
+        return right_one(teacher_logits, student_logits)
 
-    result = ALL["framework_equivalents.mended_loss"].check(in_place)
+    result = mean_kl.check(in_place)
     assert result.state is State.NOT_YET
     assert "changes its argument" in result.message
 
@@ -521,7 +473,7 @@ def test_a_missing_framework_is_named(monkeypatch):
     exercise = ALL["framework_equivalents.pixel_losses"]
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     result = exercise.check(lambda logits, labels: logits)
-    assert result.state is State.NOT_YET
+    assert result.state is State.COULD_NOT_JUDGE
     assert "TensorFlow, which is not installed" in result.message
 
 
@@ -543,7 +495,7 @@ def test_only_the_first_line_of_an_error_is_shown():
 
 
 @every_function
-def test_what_goes_wrong_is_shown_with_numbers(exercise):
+def test_what_goes_wrong_is_shown_with_numbers(exercise, arrays_only):
     # An answer that no mistake describes: right, but for a factor.
     result = exercise.check(lambda *args: 1.37 * exercise.reference(*args) + 0.003)
     assert result.state is State.NOT_YET
@@ -816,7 +768,9 @@ def nothing_changes(capsys):
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_answers_get_a_plain_sentence(name, capsys):
+def test_hostile_answers_get_a_plain_sentence(name, capsys, monkeypatch):
+    # A part of the search for the cause is enough to see that it stands what comes.
+    monkeypatch.setattr("companion.exercises.switches.MOST_TRIED", 60)
     for exercise in [SOFTMAX, *FUNCTIONS.values()]:
         with nothing_changes(capsys):
             result = exercise.check(HOSTILE[name])
@@ -846,8 +800,23 @@ def test_hostile_values_get_a_plain_sentence(exercise, name, capsys):
 
 @every_number
 def test_what_is_no_real_number_is_told_so(exercise):
-    for answer in (True, np.True_, "1", [1], 1j, np.ones(1), abs):
+    for answer in (True, np.True_, "a", [1, 2], 1j, np.ones(2), abs, {}):
         assert "must be one real number; got" in exercise.check(answer).message
+
+
+@every_number
+def test_a_right_number_in_a_shell_is_told_how_it_comes_out(exercise):
+    value = float(exercise.reference())
+    for shell in (np.array([value]), np.float32(value), np.array([[value]]), Decimal(value)):
+        result = exercise.check(shell)
+        assert result, result
+        assert (".item() takes it out" in result.message) is (
+            np.size(shell) == 1 and np.ndim(shell) > 0
+        )
+    for shell, mend in ((str(value), "Take the quotes away"), ([value], "Take it out")):
+        result = exercise.check(shell)
+        assert result.state is State.NOT_YET
+        assert mend in result.message
 
 
 class Slow(float):

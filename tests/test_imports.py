@@ -18,8 +18,10 @@ ROOMS = {
     "book": "plotting show measured",
     "equivalents": "_sixteen_bits axes pytorch tensorflow keras",
     "frameworks": "_checks pytorch keras table",
-    "exercises": "exercise native result running derivation numerical_stability derivatives "
-    "mse_vs_cross_entropy framework_equivalents distillation one_pass",
+    "exercises": "says running result words shortcuts attempts pristine overview switches "
+    "common probes exercise native submission worker judge __main__ derivation "
+    "numerical_stability derivatives mse_vs_cross_entropy framework_equivalents distillation "
+    "one_pass",
 }
 STANDARD = {"dataclasses", "math", "numbers", "operator"}
 # What a module may load beyond NumPy and the standard library.
