@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help book pdf test serve lab refresh bench lint format venv clean
+.PHONY: help book pdf test serve lab student refresh bench lint format venv clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -28,6 +28,9 @@ serve: book ## Serve the built book on http://localhost:8000
 
 lab: .venv/.notebooks ## Open the notebooks in JupyterLab
 	$(BIN)/jupyter lab chapters
+
+student: .venv/.notebooks ## Write notebooks without solutions into work/, to answer in
+	$(BIN)/python -m tools.student
 
 refresh: .venv/.dev ## Execute the chapters anew and store their outputs
 	$(BIN)/python -m tools.refresh

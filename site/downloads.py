@@ -1,8 +1,9 @@
 """A Sphinx extension of this book: what readers can take with them, in the folder downloads/.
 
 The directive `downloads` lists the files on a page, one to a line: `[words](file) more words`.
-After each build two of them are written: the notebooks with all that they need, and the pages.
-The third, the PDF, needs a browser: `make pdf` prints it (tools/pdf.py).
+After each build three of them are written: the notebooks with all that they need, the same
+without solutions, to write answers into, and the pages. The fourth, the PDF, needs a browser:
+`make pdf` prints it (tools/pdf.py).
 
 An item is hidden until its file is there, so no link leads nowhere: neither after a build
 without a browser, nor in the zip of the pages, which cannot hold itself.
@@ -11,6 +12,7 @@ without a browser, nor in the zip of the pages, which cannot hold itself.
 import html
 import re
 import shutil
+import sys
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
@@ -18,6 +20,7 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 NOTEBOOKS = "softmax-and-cross-entropy-notebooks.zip"
+STUDENT = "softmax-and-cross-entropy-student-edition.zip"
 PAGES = "softmax-and-cross-entropy-html.zip"
 # From the root of the repository, beside the README, which is another one there.
 TAKEN = (
@@ -30,6 +33,7 @@ TAKEN = (
     "site/pictures/*.png",
 )
 README = "site/readme_of_the_notebooks.md"
+README_OF_STUDENTS = "site/readme_of_the_student_edition.md"
 JUNK = re.compile(r"(?:^|/)(?:\.|__pycache__/|[^/]*\.egg-info/)")
 LINE = re.compile(r"\[(?P<words>.+?)\]\((?P<file>[\w.-]+)\)(?P<rest>.*)")
 ITEM = re.compile(r'<li data-file="([^"]+)"(?: hidden)?>')
@@ -70,6 +74,20 @@ def notebook_files(root):
     return files | ({"README.md": readme.read_bytes()} if readme.exists() else {})
 
 
+def student_files(root):
+    """The same with the student edition, in the folder work, in place of the chapters."""
+    if not (root / "tools" / "student.py").exists():  # a book without chapters
+        return {}
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    from tools.student import editions
+
+    taken = notebook_files(root)
+    files = {name: text for name, text in taken.items() if not name.endswith(".ipynb")}
+    files |= {f"work/{name}": text.encode() for name, text in editions().items()}
+    return files | {"README.md": (root / README_OF_STUDENTS).read_bytes()}
+
+
 def page_files(site):
     """The built pages and what they load: name -> content."""
     paths = [path for path in site.rglob("*") if path.is_file()]
@@ -103,12 +121,16 @@ def pack(app, exception):
     folder = site / "downloads"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    write_zip(folder / NOTEBOOKS, notebook_files(Path(app.srcdir)))
-    write_zip(folder / PAGES, page_files(site))
+    root = Path(app.srcdir)
+    zips = {NOTEBOOKS: notebook_files(root), STUDENT: student_files(root)}
+    zips[PAGES] = page_files(site)
+    there = [name for name, files in zips.items() if files]
+    for name in there:
+        write_zip(folder / name, zips[name])
     for page in site.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
         if 'class="downloads"' in text:
-            page.write_text(shown(text, (NOTEBOOKS, PAGES)), encoding="utf-8")
+            page.write_text(shown(text, there), encoding="utf-8")
 
 
 def setup(app):

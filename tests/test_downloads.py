@@ -1,4 +1,4 @@
-"""What readers take with them: two zips that a build writes, and links that lead somewhere."""
+"""What readers take with them: three zips of a build, and links that lead somewhere."""
 
 import re
 import shutil
@@ -17,6 +17,7 @@ from tools.refresh import execute
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = "softmax-and-cross-entropy-notebooks.zip"
+STUDENT = "softmax-and-cross-entropy-student-edition.zip"
 PAGES = "softmax-and-cross-entropy-html.zip"
 ITEM = re.compile(r'<li data-file="([^"]+)"( hidden)?><a href="([^"]+)">')
 
@@ -31,16 +32,16 @@ def names(archive):
 
 @pytest.fixture(scope="module")
 def unpacked(html, tmp_path_factory):
-    """Both zips, unpacked into an empty folder."""
+    """All zips, unpacked into an empty folder."""
     folder = tmp_path_factory.mktemp("taken")
-    for name in (NOTEBOOKS, PAGES):
+    for name in (NOTEBOOKS, STUDENT, PAGES):
         shutil.unpack_archive(html / "downloads" / name, folder)
     return folder
 
 
 def test_a_link_is_shown_if_and_only_if_its_file_is_there(html):
     items = ITEM.findall((html / "chapters" / "index.html").read_text(encoding="utf-8"))
-    assert [file for file, _, _ in items] == [pdf.NAME, NOTEBOOKS, PAGES]
+    assert [file for file, _, _ in items] == [pdf.NAME, NOTEBOOKS, STUDENT, PAGES]
     for file, hidden, link in items:
         assert (html / "chapters" / link).resolve() == html / "downloads" / file
         assert (html / "downloads" / file).exists() != bool(hidden)
@@ -59,7 +60,7 @@ def test_the_link_to_the_pdf_is_shown_once_there_is_one(html, tmp_path):
     assert page.read_text(encoding="utf-8") == shown
 
 
-@pytest.mark.parametrize("name", [NOTEBOOKS, PAGES])
+@pytest.mark.parametrize("name", [NOTEBOOKS, STUDENT, PAGES])
 def test_no_junk_travels(html, name):
     for path in map(PurePosixPath, names(html / "downloads" / name)):
         assert not any(part.startswith((".", "_build", "__pycache__")) for part in path.parts)
@@ -129,7 +130,7 @@ def test_unpacked_pages_link_to_no_zip(unpacked):
     page = unpacked / Path(PAGES).stem / "chapters" / "index.html"
     assert [hidden for _, hidden, _ in ITEM.findall(page.read_text(encoding="utf-8"))] == [
         " hidden"
-    ] * 3
+    ] * 4
 
 
 WRITE_TWICE = """
