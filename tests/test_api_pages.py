@@ -26,10 +26,18 @@ EXERCISES = {
     "exercise.FunctionExercise",
     "exercise.NumberExercise",
     "exercise.ChoiceExercise",
-    "exercise.Mistake",
+    "exercise.Lean",
+    "judge.exercises_of",
+    "judge.judge",
+    "judge.judge_one",
+    "overview.progress",
+    "switches.Mistake",
+    "switches.Switch",
     "native.NativeExercise",
     "result.State",
     "result.Result",
+    "result.Result.as_dict",
+    "result.Result.message",
 }
 
 
