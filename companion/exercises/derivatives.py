@@ -1501,7 +1501,10 @@ largest_difference = FunctionExercise(
     name="largest_difference",
     stub='''
 def largest_difference(f, gradient, z):
-    """Largest absolute difference of gradient(z) from central differences of f at z."""
+    """Largest absolute difference of gradient(z) from central differences of f at z.
+
+    z may hold integers.
+    """
     h = 1e-12
     numeric = np.array([(f(z + h) - f(z - h)) / (2 * h) for k in range(len(z))])
     return np.abs(gradient(z) - numeric).max()

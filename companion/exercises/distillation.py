@@ -855,7 +855,7 @@ def _bias_family(
     scores = []
     for place in places:
         now = z if piled != "no" else z.copy()
-        if piled == "as given" and z.dtype.kind == "i":
+        if (piled == "as given" or kind == "raises") and z.dtype.kind == "i":
             now += 0.5  # raises, as each += of a float does
         shifted = _shifted(now, digit, sign * candidates[place], where)
         scores.append(_score(shifted, y, digit, score, axis))
@@ -950,7 +950,8 @@ best_bias = FunctionExercise(
 def best_bias(logits, labels, digit, candidates):
     """The candidate with the highest accuracy when added to the logits (N, K) of `digit`.
 
-    The logits of that class change in all rows. Of candidates that are level: the first.
+    The logits of that class change in all rows; they may be integers. Of candidates that are
+    level: the first.
     """
     ...
 ''',
@@ -1104,7 +1105,9 @@ def best_bias(logits, labels, digit, candidates):
             "kind",
             {
                 "like": "A copy of integer logits holds integers, so a candidate loses its "
-                "fraction there. Ask for floats."
+                "fraction there. Ask for floats.",
+                "raises": "Integer logits cannot take a fraction in place: a copy of them "
+                "holds integers. Copy them as floats.",
             },
             most=2,
         ),

@@ -467,7 +467,7 @@ def midpoint_gap(f, a, b):
                 "second halved": "Only the second of the two ends is halved. Their mean needs "
                 "brackets.",
                 "no brackets": "The ends enter with different signs, and only the second is "
-                "halved. Their mean needs brackets, both times.",
+                "halved. Their mean needs brackets.",
                 "half the difference": "The ends enter with different signs. Their mean has a "
                 "plus.",
                 "other half": "The ends enter with different signs, the first one turned. "
