@@ -58,7 +58,8 @@ def is_wrong(exercise, answer, args):
     """Whether an answer is wrong on the call that its author gave as a proof."""
     got = call(exercise.runnable(answer), args, exercise.number_of_parts)
     want = call(exercise.reference, args, exercise.number_of_parts)
-    return got.changed or not got.agrees(want, rtol=1e-8, atol=1e-12)
+    rtol, atol = min(exercise.rtol, 1e-8), min(exercise.atol, 1e-12)
+    return got.changed or not got.agrees(want, rtol, atol)
 
 
 def test_the_corpus_is_large():

@@ -772,6 +772,8 @@ def test_hostile_answers_get_a_plain_sentence(name, capsys, monkeypatch):
     # A part of the search for the cause is enough to see that it stands what comes.
     monkeypatch.setattr("companion.exercises.switches.MOST_TRIED", 60)
     for exercise in [SOFTMAX, *FUNCTIONS.values()]:
+        if exercise.unavailable() is not None:  # where no framework is, as in one job of CI
+            continue
         with nothing_changes(capsys):
             result = exercise.check(HOSTILE[name])
         assert result.state in (State.NOT_YET, State.RAISED), result
