@@ -19,7 +19,7 @@ ROOMS = {
     "equivalents": "_sixteen_bits axes pytorch tensorflow keras",
     "frameworks": "_checks pytorch keras table",
     "exercises": "says running result words shortcuts attempts pristine overview switches "
-    "common probes exercise native submission worker judge __main__ derivation "
+    "common gradients probes exercise native submission worker judge __main__ derivation "
     "numerical_stability derivatives mse_vs_cross_entropy framework_equivalents distillation "
     "one_pass",
 }

@@ -7,7 +7,7 @@ sentence says what holds of every answer in that position, whatever else is wron
 import numpy as np
 
 from companion.exercises.says import say
-from companion.exercises.switches import MOST_FAULTS, Switch
+from companion.exercises.switches import Switch
 
 # What is subtracted from logits before exp.
 
@@ -110,6 +110,34 @@ def shift(**others):
     return Switch("shift", {how: said for how, said in wrong.items() if said is not None})
 
 
+CLIPS = (
+    "Logits are clipped, so those that lie beyond become equal. A shift keeps their "
+    "difference; a clip destroys it."
+)
+
+
+def in_two(keyword, sentences, rare):
+    """A switch in two: rare positions are looked for beside one other fault at most.
+
+    Parameters
+    ----------
+    keyword : str
+        Of the family.
+    sentences : dict
+        From each position to its sentence; None leaves a position out.
+    rare : collection
+        Positions.
+
+    Returns
+    -------
+    tuple of Switch
+    """
+    said = {how: text for how, text in sentences.items() if text is not None}
+    often = {how: text for how, text in said.items() if how not in rare}
+    seldom = {how: text for how, text in said.items() if how in rare}
+    return Switch(keyword, often), Switch(keyword, seldom, most=2)
+
+
 # Over what a sum runs.
 
 SUMS = {
@@ -203,7 +231,7 @@ def unit_of(base):
 
 # Small numbers that are to keep a logarithm from 0.
 
-EPSILONS = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-15, 1e-16, 1e-20, 1e-300)
+SMALL = (1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-15)  # others are guessed
 ADDED = (
     "{value:.3g} is added inside the logarithm, so no loss exceeds {ceiling:.1f}, just where "
     "the model is most wrong. Avoid forming the probability instead."
@@ -220,17 +248,19 @@ def ceilings(values):
     return [np.exp(-max(largest))] if largest and 1 < max(largest) < 740 else []
 
 
-def epsilon(name, template, values=EPSILONS, guess=ceilings, most=MOST_FAULTS):
+def small_number(name, template, values=SMALL, *, both=(), guess=None, most=2):
     """A switch for a small number that an answer adds or clips at.
 
     Parameters
     ----------
     name : str
         Keyword of the family.
-    template : str
-        With {value} and {ceiling}, which is -log(value).
+    template : str or callable
+        With {value} and {ceiling}, which is -log(value); or from a value to a template.
     values : sequence of float
         That people use.
+    both : sequence of float
+        Those at which it clips above 1 - value, too: the keyword `upper`.
     guess : callable or None
     most : int
         As of Switch.
@@ -241,10 +271,14 @@ def epsilon(name, template, values=EPSILONS, guess=ceilings, most=MOST_FAULTS):
     """
 
     def says(value):
-        return say(template, value=value, ceiling=-np.log(value))
+        words = template(value) if callable(template) else template
+        return say(words, value=value, ceiling=-np.log(value))
 
+    ends = {f"both {value:g}": value for value in both}
     wrong = {value: says(value) for value in values}
-    return Switch(name, wrong, guess=guess, says=says, most=most)
+    wrong |= {end: says(value) for end, value in ends.items()}
+    sets = {end: {name: value, "upper": True} for end, value in ends.items()}
+    return Switch(name, wrong, sets=sets, guess=guess, says=says, most=most)
 
 
 # Reductions of one loss per example.

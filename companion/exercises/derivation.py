@@ -5,6 +5,7 @@ import numpy as np
 import companion
 from companion.exercises.common import (
     BASES,
+    CLIPS,
     INTEGERS,
     MEAN,
     PRECISIONS,
@@ -13,8 +14,10 @@ from companion.exercises.common import (
     SUMS,
     axis,
     ceilings,
+    in_two,
     reduced,
     shift_of,
+    small_number,
     sum_of,
     truncated,
     unit_of,
@@ -27,39 +30,12 @@ from companion.exercises.exercise import (
     Switch,
 )
 from companion.exercises.probes import array, flat, labels_for, large_rows, plain_rows
-from companion.exercises.says import say
 
 TOPIC = "derivation"
 
 # float32 gives seven digits, and no statement of this chapter asks for more. All small losses
 # and probabilities of the calls are either 0 or far above 1e-9.
 DIGITS = {"rtol": 1e-6, "atol": 1e-9}
-
-CLIPS = (
-    "Logits are clipped, so those that lie beyond become equal. A shift keeps their "
-    "difference; a clip destroys it."
-)
-
-
-def _numbered(name, template, values, *, guess=None, most=2):
-    """A switch whose positions are small numbers, all with the same words."""
-
-    def says(value):
-        return say(template, value=value)
-
-    return Switch(name, {v: says(v) for v in values}, most=most, guess=guess, says=says)
-
-
-def _seldom(name, keyword, positions):
-    """A second switch of a keyword, for positions that are rare in combinations of three."""
-    sets = {position: {keyword: position} for position in positions}
-    return Switch(name, positions, most=2, sets=sets)
-
-
-def _split(sentences, rare):
-    """Sentences of the frequent and of the rare positions, apart."""
-    often = {how: said for how, said in sentences.items() if how not in rare}
-    return often, {how: sentences[how] for how in rare}
 
 
 # cross_entropy: two distributions in, nats out.
@@ -319,8 +295,7 @@ def cross_entropy(p, q):
                 "axis. Give one number for each pair; the caller reduces.",
             },
         ),
-        _seldom(
-            "other sums",
+        Switch(
             "sums",
             {
                 "all but the last": "The last class is left out. range(K) ends before K, so "
@@ -338,6 +313,7 @@ def cross_entropy(p, q):
                 "first pair": "Only the first pair of distributions is charged. A return "
                 "inside a loop ends it in its first round.",
             },
+            most=2,
         ),
         Switch(
             "sign",
@@ -365,37 +341,37 @@ def cross_entropy(p, q):
             },
         ),
         Switch("base", BASES),
-        _numbered(
+        small_number(
             "epsilon",
             "{value:.3g} is added inside the logarithm, so the cost of the impossible is "
             "finite. It must be infinite: leave q as it is where p is positive.",
             (1e-3, 1e-5, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-15, 1e-16),
             guess=_in_the_logarithm,
         ),
-        _numbered(
+        small_number(
             "clip",
             "What enters the logarithm is clipped from below, at {value:.3g}, so the cost of "
             "the impossible is finite. It must be infinite: treat p = 0 instead of bending q.",
             (1e-3, 1e-5, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-15, 1e-16),
             guess=_in_the_logarithm,
         ),
-        _numbered(
+        small_number(
             "both",
             "What enters the logarithm is clipped from both sides, {value:.3g} from 0 and from "
             "1. So the impossible has a finite cost, and the certain one above 0. Bend "
             "neither.",
             (1e-5, 1e-6, 1e-7, 1e-8),
         ),
-        _numbered(
+        small_number(
             "replaced",
             "{value:.3g} stands for a q of 0, so the cost of the impossible is finite. It must "
             "be infinite: leave q as it is where p is positive.",
             (1e-6, 1e-8, 1e-9, 1e-10, 1e-12, 1e-15),
         ),
-        _numbered("smoothed", SMOOTHED, FLOORS, most=2),
-        _numbered("evened", SMOOTHED, FLOORS, most=1),
-        _numbered("evened_both", SMOOTHED, FLOORS, most=1),
-        _numbered(
+        small_number("smoothed", SMOOTHED, FLOORS, most=2),
+        small_number("evened", SMOOTHED, FLOORS, most=1),
+        small_number("evened_both", SMOOTHED, FLOORS, most=1),
+        small_number(
             "evened_belief",
             "{value:.3g} is added to q before q is divided by its sum again, so the cost of "
             "the impossible is finite. It must be infinite: leave q as it is.",
@@ -644,7 +620,8 @@ def _gaps():
     return np.stack([np.zeros(92), 8.0 * np.arange(1, 93)], axis=-1)
 
 
-OF_LOGITS, OF_LOGITS_SELDOM = _split(
+SHIFTS_OF_LOGITS = in_two(
+    "shift",
     SHIFT
     | {
         "label": "You subtract the label's own logit. Where another logit of the row is far "
@@ -673,7 +650,7 @@ negative_log_likelihood = FunctionExercise(
     name="negative_log_likelihood",
     stub='''
 def negative_log_likelihood(logits, labels):
-    """-log softmax(logits)[label], row by row: logits (N, K), labels (N,)."""
+    """-log softmax(logits)[label] of each row: logits (N, K), labels (N,)."""
     ...
 ''',
     answer="""
@@ -731,8 +708,7 @@ def negative_log_likelihood(logits, labels):
             },
             sets={"product": {"pick": "product", "form": "quotient"}},
         ),
-        _seldom(
-            "other pick",
+        Switch(
             "pick",
             {
                 "likely": "You charge for the most likely class, whatever the label says. Pick "
@@ -749,6 +725,7 @@ def negative_log_likelihood(logits, labels):
                 "rows": "You use the labels as numbers of rows. They are numbers of columns: "
                 "each row has its own.",
             },
+            most=2,
         ),
         Switch(
             "rows mixed up",
@@ -798,8 +775,7 @@ def negative_log_likelihood(logits, labels):
                 "exponentials is larger than that: the other classes count, too.",
             },
         ),
-        Switch("shift", OF_LOGITS),
-        _seldom("other shift", "shift", OF_LOGITS_SELDOM),
+        *SHIFTS_OF_LOGITS,
         Switch(
             "form",
             {
@@ -845,8 +821,7 @@ def negative_log_likelihood(logits, labels):
                 "arithmetic would broadcast it to (N, N): return shape (N,).",
             },
         ),
-        _seldom(
-            "handed back",
+        Switch(
             "reduction",
             {
                 "squeezed": "One row alone gives a plain number, its axis is squeezed away. N "
@@ -856,6 +831,7 @@ def negative_log_likelihood(logits, labels):
                 "first filled": "Only the first row has its loss, the others stay 0. A return "
                 "inside a loop ends it in its first round.",
             },
+            most=2,
         ),
         Switch(
             "base",
@@ -868,27 +844,27 @@ def negative_log_likelihood(logits, labels):
             },
             most=2,
         ),
-        _numbered(
+        small_number(
             "protected",
             "{value:.3g} is added to the sum, so no row can have a loss of 0. After the right "
             "shift a sum is at least 1 and needs no protection.",
             (1e-3, 1e-5, 1e-6, 1e-7, 1e-8),
         ),
-        _numbered(
+        small_number(
             "epsilon",
             "{value:.3g} is added to the probability, so its logarithm hits a floor just where "
             "the model is most wrong. Avoid forming the probability instead.",
             SMALL,
             guess=ceilings,
         ),
-        _numbered(
+        small_number(
             "clip",
             "Probabilities are clipped at {value:.3g}, so the loss stops growing just where "
             "the model is most wrong. Avoid forming the probability instead.",
             SMALL,
             guess=ceilings,
         ),
-        _numbered(
+        small_number(
             "both",
             "Probabilities are clipped, {value:.3g} from 0 and from 1, so no loss is very "
             "large and none is 0. Avoid forming the probability instead.",
@@ -1014,7 +990,8 @@ MAP_SHIFT = {
     "median": "You subtract a pixel's median score, which leaves large exponents where one "
     "score stands far above the others. Only one choice bounds them all.",
 }
-MAP_SHIFT_OFTEN, MAP_SHIFT_SELDOM = _split(
+SHIFTS_OF_SCORES = in_two(
+    "shift",
     MAP_SHIFT,
     ("absolute", "first", "last class", "middle", "median", "height", "batch and classes"),
 )
@@ -1180,7 +1157,7 @@ class_map_probs = FunctionExercise(
     name="class_map_probs",
     stub='''
 def class_map_probs(scores):
-    """Probabilities of the K classes at each pixel of scores (N, K, H, W)."""
+    """Probabilities of K classes at each pixel of scores (N, K, H, W)."""
     ...
 ''',
     answer="""
@@ -1250,8 +1227,7 @@ def class_map_probs(scores):
             },
             most=2,
         ),
-        Switch("shift", MAP_SHIFT_OFTEN),
-        _seldom("other shift", "shift", MAP_SHIFT_SELDOM),
+        *SHIFTS_OF_SCORES,
         Switch("place", PLACES, most=2, sets=SHIFTED_LATE),
         Switch("sign", OPPOSITE, sets=TURNED),
         Switch("base", POWERS),
@@ -1275,7 +1251,7 @@ def class_map_probs(scores):
             most=2,
         ),
         Switch("bound", dict.fromkeys((30, 50, 100, 500, 700, 709), CLIPS), most=2),
-        _numbered("epsilon", ADDED_TO_SUMS, (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)),
+        small_number("epsilon", ADDED_TO_SUMS, (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)),
         Switch("kind", {"like": INTEGERS}, most=2),
         Switch("precision", PRECISIONS, most=2),
     ),
@@ -1390,7 +1366,8 @@ def _temperature_family(
     return FINISH.get(result, lambda p: p)(probs)
 
 
-HOT_SHIFT, HOT_SHIFT_SELDOM = _split(
+SHIFTS_OF_SCALED = in_two(
+    "shift",
     SHIFT
     | {
         "unscaled": "You subtract the maximum of the raw logits from logits that are divided "
@@ -1503,8 +1480,7 @@ def temperature_probs(logits, temperature):
                 "to 1."
             },
         ),
-        Switch("shift", HOT_SHIFT),
-        _seldom("other shift", "shift", HOT_SHIFT_SELDOM),
+        *SHIFTS_OF_SCALED,
         Switch("place", PLACES, most=2, sets=SHIFTED_LATE),
         Switch("sign", OPPOSITE, sets=TURNED, most=2),
         Switch("base", POWERS, most=2),
@@ -1525,13 +1501,13 @@ def temperature_probs(logits, temperature):
         ),
         Switch("bound", dict.fromkeys((30, 50, 100, 500, 700, 709), CLIPS), most=2),
         Switch("limit", dict.fromkeys((30, 50, 100, 500, 700, 709), CLIPS), most=2),
-        _numbered(
+        small_number(
             "warmed",
             "{value:.3g} is added to the temperature, so a low one is not what it says. "
             "Take the temperature as it is.",
             (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12),
         ),
-        _numbered(
+        small_number(
             "coldest",
             "A temperature below {value:.3g} is raised to that, so all lower ones give the "
             "same. Take the temperature as it is.",
@@ -1545,7 +1521,7 @@ def temperature_probs(logits, temperature):
             },
             most=2,
         ),
-        _numbered("epsilon", ADDED_TO_SUMS, (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)),
+        small_number("epsilon", ADDED_TO_SUMS, (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)),
         Switch(
             "kind",
             {

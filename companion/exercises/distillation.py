@@ -366,9 +366,9 @@ blended_loss = FunctionExercise(
     name="blended_loss",
     stub='''
 def blended_loss(student_logits, teacher_logits, labels, temperature, alpha):
-    """alpha T² KL(teacher, student) at temperature T, plus (1 - alpha) of the label's loss.
+    """alpha T² KL(teacher, student) at temperature T + (1 - alpha) hard loss.
 
-    One loss per example. Teacher and student give (N, K) logits, labels are (N,).
+    The hard loss is that of the labels (N,). One loss per row of the logits.
     """
     ...
 ''',
@@ -681,7 +681,10 @@ soft_grad = FunctionExercise(
     name="soft_grad",
     stub='''
 def soft_grad(student_logits, teacher_logits, temperature):
-    """Gradient of T² KL(teacher, student) at temperature T, by the student's logits (N, K)."""
+    """Gradient of T² KL(teacher, student) at temperature T.
+
+    By the student's logits (N, K).
+    """
     ...
 ''',
     answer="""
@@ -948,18 +951,18 @@ best_bias = FunctionExercise(
     name="best_bias",
     stub='''
 def best_bias(logits, labels, digit, candidates):
-    """The candidate with the highest accuracy when added to the logits (N, K) of `digit`.
+    """The candidate that gives the highest accuracy, added to one column.
 
-    The logits of that class change in all rows; they may be integers. Of candidates that are
-    level: the first.
+    That of `digit`, in all rows of the logits (N, K), which may be integers.
+    Of candidates that are level: the first.
     """
     ...
 ''',
     answer="""
 def best_bias(logits, labels, digit, candidates):
     unit = np.eye(logits.shape[1])[digit]
-    scores = [((logits + b * unit).argmax(axis=1) == labels).mean() for b in candidates]
-    return candidates[np.argmax(scores)]
+    named = [(logits + b * unit).argmax(axis=1) for b in candidates]
+    return candidates[np.argmax([(names == labels).mean() for names in named])]
 """,
     why="All rows count, also those that a bias set too high would spoil. The bias goes to one "
     "column of a copy; the caller's logits stay.",

@@ -4,7 +4,7 @@ import numpy as np
 
 import companion
 from companion.equivalents import pytorch
-from companion.exercises.common import ADDED, BASES, CLIPPED, ceilings
+from companion.exercises.common import ADDED, BASES, CLIPPED, ceilings, small_number
 from companion.exercises.exercise import (
     ChoiceExercise,
     FunctionExercise,
@@ -14,37 +14,15 @@ from companion.exercises.exercise import (
 )
 from companion.exercises.native import Lazy, NativeExercise
 from companion.exercises.probes import array, labels_for, large_rows, plain_rows, scattered
-from companion.exercises.says import say
 
 TOPIC = "framework_equivalents"
 F = Lazy("torch.nn.functional")
 torch = Lazy("torch")
 tf = Lazy("tensorflow")
 
-SMALL = (1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-15)  # others are guessed
-
 
 # Probabilities near each of them, by rows and by columns: 0 + 1e-8 is not max(0, 1e-8) there.
 UNLIKELY = array([0, 0], [-15, 0], [-19, 0], [-22, 0], [-26, 0], [-33, 0])
-
-
-def small_number(name, template, both=()):
-    """The switch of a small number that an answer adds or clips at (see `common.epsilon`).
-
-    With `both` are those at which it clips above 1 - value, too.
-    """
-
-    def says(value):
-        return say(template, value=value, ceiling=-np.log(value))
-
-    return Switch(
-        name,
-        {v: says(v) for v in SMALL} | {f"both {v:g}": says(v) for v in both},
-        most=2,
-        sets={f"both {v:g}": {name: v, "upper": True} for v in both},
-        guess=ceilings,
-        says=says,
-    )
 
 
 class InvalidArgumentError(RuntimeError):
@@ -298,8 +276,8 @@ def mended_loss(logits, labels):
             sets={"quotient, in a sum": {"form": "quotient", "pick": "sum"}},
         ),
         Switch("shift", SHIFTS, sets=SUMMED),
-        small_number("epsilon", ADDED),
-        small_number("floor", CLIPPED, both=(1e-7, 1e-8)),
+        small_number("epsilon", ADDED, guess=ceilings),
+        small_number("floor", CLIPPED, both=(1e-7, 1e-8), guess=ceilings),
         Switch(
             "pick",
             {
@@ -519,13 +497,13 @@ pixel_losses = NativeExercise(
     framework="tensorflow",
     stub='''
 def pixel_losses(logits, labels):
-    """Cross-entropy of each pixel: logits (N, C, H, W), labels (N, H, W)."""
+    """Cross-entropy by pixel: logits (N, C, H, W), labels (N, H, W)."""
     ...
 ''',
     answer="""
 def pixel_losses(logits, labels):
     last = tf.transpose(logits, [0, 2, 3, 1])
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=last)
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, last)
 """,
     why="TensorFlow's sparse loss has its classes on the last axis and no argument for "
     "another. Only a transpose moves an axis; a reshape cuts the memory anew.",
@@ -628,8 +606,8 @@ def pixel_losses(logits, labels):
             sets={"quotient, in a sum": {"form": "quotient", "pick": "sum"}},
         ),
         Switch("shift", SHIFTS, sets=SUMMED),
-        small_number("epsilon", ADDED),
-        small_number("floor", CLIPPED, both=(1e-7, 1e-8)),
+        small_number("epsilon", ADDED, guess=ceilings),
+        small_number("floor", CLIPPED, both=(1e-7, 1e-8), guess=ceilings),
         Switch(
             "pick",
             {
@@ -802,7 +780,10 @@ weighted_mean = FunctionExercise(
     name="weighted_mean",
     stub='''
 def weighted_mean(log_probs, labels, weights):
-    """Mean of -log_probs[n, labels[n]] as PyTorch weighs it; -100 is ignored, nan if all."""
+    """Mean of -log_probs[n, labels[n]], weighed as PyTorch does.
+
+    Labels of -100 are ignored; nan if all are.
+    """
     ...
 ''',
     answer="""
@@ -1086,7 +1067,7 @@ mean_kl = NativeExercise(
     framework="torch",
     stub='''
 def mean_kl(teacher_logits, student_logits):
-    """Mean over the rows of KL(softmax(teacher), softmax(student)), both (N, C)."""
+    """Mean of KL(softmax(teacher), softmax(student)) over rows; both (N, C)."""
     ...
 ''',
     answer="""
@@ -1164,8 +1145,8 @@ def mean_kl(teacher_logits, student_logits):
                 for t in (2, 3, 4, 5, 10)
             },
         ),
-        small_number("epsilon", ADDED),
-        small_number("floor", CLIPPED, both=(1e-7, 1e-8)),
+        small_number("epsilon", ADDED, guess=ceilings),
+        small_number("floor", CLIPPED, both=(1e-7, 1e-8), guess=ceilings),
         Switch(
             "entropy",
             {False: "This is a cross-entropy: the entropy of the target is still to come off."},

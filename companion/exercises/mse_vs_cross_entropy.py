@@ -7,7 +7,14 @@ import numpy as np
 
 import companion
 from companion.exercises.common import INTEGERS, axis, sum_of, truncated
-from companion.exercises.derivatives import (
+from companion.exercises.exercise import (
+    ChoiceExercise,
+    FunctionExercise,
+    Mistake,
+    NumberExercise,
+    Switch,
+)
+from companion.exercises.gradients import (
     DIFFERENTIATES,
     TURNED,
     clip,
@@ -19,13 +26,6 @@ from companion.exercises.derivatives import (
     shifts,
     sum_epsilon,
     sums,
-)
-from companion.exercises.exercise import (
-    ChoiceExercise,
-    FunctionExercise,
-    Mistake,
-    NumberExercise,
-    Switch,
 )
 from companion.exercises.probes import array, flat, labels_for, plain_rows, scattered
 from companion.exercises.says import say
@@ -108,7 +108,7 @@ squared_error_grad = FunctionExercise(
     name="squared_error_grad",
     stub='''
 def squared_error_grad(logits, targets):
-    """Gradient of ((softmax(logits) - targets)**2).sum(), by the logits (N, K)."""
+    """Gradient of ((softmax(logits) - targets)**2).sum() by logits (N, K)."""
     ...
 ''',
     answer="""
@@ -408,7 +408,7 @@ midpoint_gap = FunctionExercise(
     name="midpoint_gap",
     stub='''
 def midpoint_gap(f, a, b):
-    """How far f at the middle of a and b lies above the mean of f(a) and f(b)."""
+    """How far f midway between a and b lies above the mean of f(a) and f(b)."""
     ...
 ''',
     answer="""
@@ -638,7 +638,7 @@ expected_brier = FunctionExercise(
     name="expected_brier",
     stub='''
 def expected_brier(truth, report):
-    """Mean of ((report - onehot(y))**2).sum() over labels y drawn from truth (K,)."""
+    """Mean of ((report - onehot(y))**2).sum() over y drawn from truth (K,)."""
     ...
 ''',
     answer="""
@@ -1019,14 +1019,15 @@ calibration_error = FunctionExercise(
     name="calibration_error",
     stub='''
 def calibration_error(probs, labels):
-    """Expected calibration error of probs (N, K) in five bins of confidence."""
+    """Expected calibration error of probs (N, K) in 5 bins of confidence."""
     ...
 ''',
     answer="""
 def calibration_error(probs, labels):
     confidence, hit = probs.max(axis=-1), probs.argmax(axis=-1) == labels
     which = np.minimum((5 * confidence).astype(int), 4)
-    gaps = [abs((hit[which == b] - confidence[which == b]).sum()) for b in range(5)]
+    errors = hit - confidence
+    gaps = [abs(errors[which == b].sum()) for b in range(5)]
     return sum(gaps) / len(labels)
 """,
     why="Within a bin, hits less confidences is the count times the gap; dividing the sum of "

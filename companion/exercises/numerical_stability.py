@@ -11,6 +11,7 @@ from companion.exercises.common import (
     AXIS,
     BASES,
     CLIPPED,
+    CLIPS,
     INTEGERS,
     MEAN,
     PRECISIONS,
@@ -19,8 +20,10 @@ from companion.exercises.common import (
     SUMS,
     axis,
     ceilings,
+    in_two,
     reduced,
     shift_of,
+    small_number,
     sum_of,
     truncated,
     unit_of,
@@ -39,11 +42,6 @@ from companion.exercises.says import say
 TOPIC = "numerical_stability"
 LIBRARY = ("softmax", "log_softmax", "logsumexp", "log_sum_parts")
 
-
-CLIPS = (
-    "Logits are clipped, so those that lie beyond become equal. A shift keeps their "
-    "difference; a clip destroys it."
-)
 
 CUT = (
     "Differences are cut off at a limit, so all classes that lie beyond it become alike. Keep "
@@ -167,17 +165,8 @@ def denominator(*listed):
 
 
 def shifts(**others):
-    """The switch of what is subtracted, in two: what is rare meets one other fault at most."""
-    known = SHIFT | MORE_SHIFTS | others
-    wrong = {how: said for how, said in known.items() if said is not None}
-    rare = {how: said for how, said in wrong.items() if how in RARE_SHIFTS}
-    return (
-        Switch("shift", {how: said for how, said in wrong.items() if how not in RARE_SHIFTS}),
-        Switch("shift", rare, most=2),
-    )
-
-
-SMALL = (1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-15)  # others are guessed
+    """The switches of what is subtracted, with some sentences of an exercise's own."""
+    return in_two("shift", SHIFT | MORE_SHIFTS | others, RARE_SHIFTS)
 
 
 TINY = (
@@ -186,24 +175,9 @@ TINY = (
 )
 
 
-def small_number(name, template, both=()):
-    """The switch of a small number that an answer adds or clips at (see `common.epsilon`).
-
-    With `both` are those at which it clips above 1 - value, too.
-    """
-
-    def says(value):
-        # Added or a limit: so far down nothing tells them apart.
-        return say(template if value > 1e-30 else TINY, value=value, ceiling=-np.log(value))
-
-    return Switch(
-        name,
-        {v: says(v) for v in SMALL} | {f"both {v:g}": says(v) for v in both},
-        most=2,
-        sets={f"both {v:g}": {name: v, "upper": True} for v in both},
-        guess=ceilings,
-        says=says,
-    )
+def unless_tiny(template):
+    """Words for a small number; of a tiny one nothing tells whether it was added or a limit."""
+    return lambda value: template if value > 1e-30 else TINY
 
 
 # softmax: two-dimensional logits to probabilities.
@@ -618,7 +592,10 @@ logsumexp = FunctionExercise(
     name="logsumexp",
     stub='''
 def logsumexp(x):
-    """log(sum(exp(x))) of each row of x, a 2-D array of finite logits; a tiny rest is kept."""
+    """log(sum(exp(x))) of each row of x; a tiny rest is kept.
+
+    x: a 2-D array of finite logits.
+    """
     ...
 ''',
     answer="""
@@ -898,7 +875,7 @@ log_softmax = FunctionExercise(
     name="log_softmax",
     stub='''
 def log_softmax(x):
-    """The logarithm of softmax of each row of x, a 2-D array of finite logits."""
+    """The logarithm of softmax of each row of x, 2-D with finite logits."""
     ...
 ''',
     answer="""
@@ -950,9 +927,9 @@ def log_softmax(x):
                 "of the sum. Once is enough.",
             },
         ),
-        small_number("epsilon", ADDED_LOGS),
+        small_number("epsilon", unless_tiny(ADDED_LOGS), guess=ceilings),
         added_to_the_sum(),
-        small_number("floor", CLIPPED_LOGS, both=(1e-7, 1e-8)),
+        small_number("floor", unless_tiny(CLIPPED_LOGS), both=(1e-7, 1e-8), guess=ceilings),
         Switch(
             "form",
             {
@@ -1188,7 +1165,7 @@ masked_softmax = FunctionExercise(
     name="masked_softmax",
     stub='''
 def masked_softmax(x, mask):
-    """Softmax of each row over the classes where mask is True; 0 elsewhere."""
+    """Softmax of each row over classes where mask is True; 0 elsewhere."""
     ...
 ''',
     answer="""
@@ -1437,7 +1414,8 @@ def unclipped_loss(logits, labels):
     """Cross-entropy of each row of logits (N, K) with its label (N,)."""
     exps = np.exp(logits - logits.max(axis=-1, keepdims=True))
     probs = exps / exps.sum(axis=-1, keepdims=True)
-    return -np.log(np.clip(probs, 1e-12, 1.0))[np.arange(len(labels)), labels]
+    chosen = probs[np.arange(len(labels)), labels]
+    return -np.log(np.clip(chosen, 1e-12, 1.0))
 ''',
     answer="""
 def unclipped_loss(logits, labels):
@@ -1489,9 +1467,9 @@ def unclipped_loss(logits, labels):
                 "Both need the same shift, or it does not cancel.",
             },
         ),
-        small_number("epsilon", ADDED),
+        small_number("epsilon", unless_tiny(ADDED), guess=ceilings),
         added_to_the_sum(),
-        small_number("floor", CLIPPED, both=(1e-7, 1e-8)),
+        small_number("floor", unless_tiny(CLIPPED), both=(1e-7, 1e-8), guess=ceilings),
         Switch(
             "form",
             {

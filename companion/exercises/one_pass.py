@@ -327,7 +327,7 @@ merge = FunctionExercise(
     name="merge",
     stub='''
 def merge(a, b):
-    """The pair [m, d] of all logits, as an array, from the pairs of two parts.
+    """The pair [m, d] of all logits, as an array, from those of two parts.
 
     m is the largest logit, d the sum of exp(x - m). No logits: [-inf, 0].
     """
@@ -608,7 +608,8 @@ step = FunctionExercise(
 def step(m, d, o, x, v):
     """One more score x with its value v: the new m, d and o, as an array.
 
-    m: largest score so far; d: sum of exp(score - m); o: sum of exp(score - m) * value.
+    m: largest score so far; d: sum of exp(score - m);
+    o: sum of exp(score - m) * value.
     Before the first score m is -inf, and d and o are 0.
     """
     ...
@@ -749,7 +750,7 @@ def chunk_gradient(chunk, m, d, first, label):
     """Gradient of the cross-entropy for the logits of one chunk (C,).
 
     m, d: the pair of ALL logits. first: which class the chunk begins with.
-    label: the true class, counted over all classes; it may lie in another chunk.
+    label: the true class, counted over all; it may lie in another chunk.
     """
     ...
 ''',
