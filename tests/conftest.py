@@ -7,6 +7,7 @@ only some tests need is imported by the fixture that gives it.
 import importlib
 import os
 import shutil
+import sys
 import warnings
 
 import pytest
@@ -19,6 +20,17 @@ settings.register_profile("book", derandomize=True, deadline=None, max_examples=
 settings.load_profile("book")
 # Where the question is whether the tests start: --hypothesis-profile=few
 settings.register_profile("few", settings.get_profile("book"), max_examples=5)
+
+
+@pytest.fixture
+def shown(capfd):
+    """Shows a line in the output of `make test`, whatever is captured."""
+
+    def show(line):
+        with capfd.disabled():
+            print(f"\n{line}", file=sys.stderr)
+
+    return show
 
 
 @pytest.fixture(scope="session")

@@ -76,8 +76,8 @@ def test_the_corpus_is_large():
         assert count["right"] >= 2, key
 
 
-def test_nearly_all_are_named():
+def test_nearly_all_are_named(shown):
     every = [parameters.values[1]["said"] for parameters in entries("wrong")]
     named = sum(bool(said) for said in every)
-    print(f"{named} of {len(every)} wrong answers hear their cause")
+    shown(f"{named} of {len(every)} wrong answers hear their cause")
     assert named >= 0.9 * len(every)

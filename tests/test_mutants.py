@@ -50,11 +50,13 @@ def no_search_for_the_cause(monkeypatch):
 
 
 @each(FUNCTIONS)
-def test_every_mutant_is_refused_or_listed_with_a_reason(exercise, record_property):
+def test_every_mutant_is_refused_or_listed_with_a_reason(exercise, shown):
     listed = tomllib.loads(LISTED.read_text(encoding="utf-8")).get(exercise.key, {})
     changes, count = alive(exercise)
-    record_property("mutants", count)
-    print(f"{exercise.key}: {count} mutants, {len(changes)} equivalent")
+    killed = count - len(changes)
+    shown(
+        f"{exercise.key}: {killed} of {count} mutants refused, {len(changes)} listed as right"
+    )
     unexpected = sorted(set(changes) - set(listed))
     assert not unexpected, unexpected
     assert set(listed) <= set(changes), f"listed, but refused: {set(listed) - set(changes)}"

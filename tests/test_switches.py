@@ -146,7 +146,7 @@ def test_the_family_is_right_by_default(exercise):
 
 
 @each(FUNCTIONS)
-def test_every_combination_gets_its_sentences(exercise):
+def test_every_combination_gets_its_sentences(exercise, shown):
     walk = Walk(exercise)
     wanted = outcomes_of(exercise, exercise.reference, walk.more)
     own = part = silent = same = undone = 0
@@ -174,7 +174,7 @@ def test_every_combination_gets_its_sentences(exercise):
             wrong.append(f"{name_of(faults)}: taken for {others}")
         else:
             same += 1
-    print(
+    shown(
         f"{exercise.key}: {len(walk.faults)} combinations: {own} hear all their sentences, "
         f"{part} some, {silent} none, {same} those of others that are the same function, "
         f"{undone} are right: their faults undo each other"

@@ -27,15 +27,15 @@ def prose_of(topic):
 
 
 def rows():
-    """The table as the data give it: title, minutes of reading, exercises with minutes."""
+    """The lines as the data give them: a row of the table, and the exercises with minutes."""
     for topic in TOPICS:
         prose = prose_of(topic)
         title = re.search(rf"^\| \[(.+?)\]\({topic}", INDEX, re.MULTILINE)[1]
         reading = re.search(r"About (\d+) minutes", prose)[1]
         exercises = load(topic).values()
-        listed = ", ".join(f"`{e.name}` {e.minutes}" for e in exercises)
         total = sum(e.minutes for e in exercises)
-        yield f"| [{title}]({topic}.ipynb) | {reading} | {listed}; {total} |"
+        yield f"| [{title}]({topic}.ipynb) | {reading} | {total} |"
+        yield f"- {title}: " + ", ".join(f"`{e.name}` {e.minutes}" for e in exercises)
 
 
 def test_the_minutes_are_those_of_chapters_and_exercises():
