@@ -771,9 +771,7 @@ def nothing_changes(capsys):
 def test_hostile_answers_get_a_plain_sentence(name, capsys, monkeypatch):
     # A part of the search for the cause is enough to see that it stands what comes.
     monkeypatch.setattr("companion.exercises.switches.MOST_TRIED", 60)
-    turn = [*HOSTILE].index(
-        name
-    ) % 3  # each meets a third of the exercises, and the model of all
+    turn = [*HOSTILE].index(name) % 3  # each meets a third of the exercises
     for exercise in [SOFTMAX, *[*FUNCTIONS.values()][turn::3]]:
         if exercise.unavailable() is not None:  # where no framework is, as in one job of CI
             continue
