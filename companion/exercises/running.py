@@ -16,7 +16,7 @@ import threading
 import traceback
 import types
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -128,29 +128,6 @@ class Limited:
 
     value: object = None
     raised: str | None = None
-    timed_out: bool = False
-    printed: bool = False
-    left_behind: bool = False
-
-
-@dataclass
-class Run:
-    """What a series of calls did.
-
-    Parameters
-    ----------
-    outcomes : list of Outcome
-        One per call that ended.
-    timed_out, printed, left_behind : bool
-        As of Limited.
-
-    Examples
-    --------
-    >>> Run().timed_out
-    False
-    """
-
-    outcomes: list = field(default_factory=list)
     timed_out: bool = False
     printed: bool = False
     left_behind: bool = False
@@ -270,38 +247,6 @@ def _in_words(error, function):
 def _content(array):
     # Bytes, for they compare whatever dtype the array was given in place.
     return array.shape, array.dtype, array.tobytes()
-
-
-def run(function, calls, time_limit, parts=1):
-    """Call `function` on each tuple of arguments, for at most `time_limit` seconds in all.
-
-    Parameters
-    ----------
-    function : callable
-        Anything.
-    calls : sequence of tuple
-        Arguments of each call.
-    time_limit : float
-        In seconds.
-    parts : int
-        As of `call`.
-
-    Returns
-    -------
-    Run
-
-    Examples
-    --------
-    >>> run(np.sqrt, [(4.0,), (9.0,)], time_limit=5).outcomes[1].value
-    array(3.)
-    """
-    done = Run()
-    ended = limited(
-        lambda ended: outcomes_of(function, calls, parts, ended, done.outcomes), time_limit
-    )
-    done.timed_out, done.printed = ended.timed_out, ended.printed
-    done.left_behind = ended.left_behind
-    return done
 
 
 def outcomes_of(function, calls, parts, ended, outcomes):
