@@ -4,13 +4,18 @@ Each rule takes a notebook and yields one sentence per fault, so that `tests/tes
 can run every rule on every chapter, and on chapters with planted faults.
 """
 
-import base64
-import io
 import re
+
+from companion.book.plotting import SMALL, WIDTH
 
 NOTEBOOK_LIMIT = 1_000_000  # bytes: GitHub stops rendering well above, phones well below
 MOST_LINES = 15
-TAGS = {"hide-cell", "hide-input", "raises-exception", "remove-cell", "shows-warning"}
+FIRST_CELLS = ("# Installs the companion", "# Stops in words if")
+ANSWER = "<details><summary>Answer</summary>"
+MARK = r"\*(?:Essential|Deeper) · \d+ minutes?(?: · needs [^*]+)?\.\*"
+# What stands on a fold of the page: every folded cell has one of them (site/finishing.py).
+FOLDS = {"checked", "experiment", "figure", "imports"}
+TAGS = FOLDS | {"hide-cell", "hide-input", "raises-exception", "remove-cell", "shows-warning"}
 CLOSING = [
     "Where it still breaks",
     "In PyTorch and TensorFlow",
@@ -57,6 +62,54 @@ def only_known_tags(notebook):
             yield f"unknown tag {tag}: {_start(cell)}"
 
 
+def folds_say_what_is_in_them(notebook):
+    """And nothing is off the page but the cells that look for the companion."""
+    for cell in _code(notebook):
+        folded, names = _tags(cell) & {"hide-cell", "hide-input"}, _tags(cell) & FOLDS
+        if (len(folded), len(names)) not in {(0, 0), (1, 1)}:
+            yield f"a fold has one tag of {sorted(FOLDS)}, not {sorted(names)}: {_start(cell)}"
+        if "checked" in names and not re.match(r"# \S", cell.source):
+            yield f"a checked cell begins with a comment that says what: {_start(cell)}"
+        if "remove-cell" in _tags(cell) and not cell.source.startswith(FIRST_CELLS):
+            yield f"a cell is not on the page, tag it hide-cell and checked: {_start(cell)}"
+
+
+def answers_stand_after_what_they_answer(notebook):
+    """A prompt ends its cell; one or two code cells follow, and then the answer."""
+    for at, cell in enumerate(notebook.cells):
+        if "> **Predict.**" not in cell.source:
+            continue
+        prompt = cell.source[cell.source.rindex("> **Predict.**") :]
+        if any(line and not line.startswith(">") for line in prompt.splitlines()):
+            yield f"prose follows the prompt in its cell: {prompt[:70]!r}"
+        kinds = [
+            "check" if "checked" in _tags(c) else c.cell_type for c in notebook.cells[at + 1 :]
+        ]
+        count = kinds.index("markdown") if "markdown" in kinds else 0
+        if kinds[:count] not in (["code"], ["code", "code"]):
+            yield f"one or two code cells must follow the prompt: {prompt[:70]!r}"
+        elif not notebook.cells[at + 1 + count].source.startswith(ANSWER):
+            yield f"the cell after the code must begin with {ANSWER}: {prompt[:70]!r}"
+
+
+def sections_say_whether_they_are_essential(notebook):
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            for heading, text in re.findall(r"^## (.*)\n+(.*)", cell.source, re.M):
+                if heading not in CLOSING and not re.fullmatch(MARK, text):
+                    yield f"a section begins with *Essential · 5 minutes.* or so: {heading}"
+
+
+def opens_as_every_chapter(notebook):
+    """The topic, the question, and before any code what the reader gets, needs and spends."""
+    first = notebook.cells[0].source
+    if not re.match(r"# [^\n?]+\n\n\*[^*\n]+\?\*\n\n", first):
+        yield "the first cell must begin with # Topic, and then with *The question?*"
+    for words in ("**You will**", "**You need**", " minutes"):
+        if words not in first:
+            yield f"the first cell lacks {words!r}"
+
+
 def no_line_ends_in_a_semicolon(notebook):
     # nbval would show the output that the semicolon hides.
     for cell in _code(notebook):
@@ -75,16 +128,22 @@ def no_path_of_a_machine(notebook):
 def figures_can_be_seen_and_read_aloud(notebook):
     for cell in _code(notebook):
         pictures = [
-            output.data["image/png"]
+            "".join(output.data["image/svg+xml"])
             for output in cell.outputs
-            if "image/png" in output.get("data", {})
+            if "image/svg+xml" in output.get("data", {})
         ]
+        if any("image/png" in output.get("data", {}) for output in cell.outputs):
+            yield f"a figure is not SVG; call book_style() first: {_start(cell)}"
         if any(_is_blank(picture) for picture in pictures):
             yield f"a blank figure: {_start(cell)}"
-        alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
-        shown = pictures and "remove-cell" not in _tags(cell)
-        if shown and (len(alt) < 30 or re.search(r"\.(png|svg|jpe?g)\b", alt)):
-            yield f"the alt text must say what is seen, got {alt!r}: {_start(cell)}"
+        alts = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "").splitlines()
+        if len(alts) != len(pictures):
+            yield f"{len(pictures)} figures, {len(alts)} lines of alt text: {_start(cell)}"
+        for alt in alts:
+            if len(alt) < 30 or re.search(r"\.(png|svg|jpe?g)\b", alt):
+                yield f"the alt text must say what is seen, got {alt!r}: {_start(cell)}"
+        for picture in pictures:
+            yield from (f"{fault}: {_start(cell)}" for fault in _hard_to_read(picture))
         if not pictures and any("<Figure" in text for text in _texts(cell)):
             yield f"a figure without its picture: {_start(cell)}"
 
@@ -142,6 +201,10 @@ RULES = [
     cells_are_small,
     prose_stands_between_code,
     only_known_tags,
+    folds_say_what_is_in_them,
+    answers_stand_after_what_they_answer,
+    sections_say_whether_they_are_essential,
+    opens_as_every_chapter,
     no_line_ends_in_a_semicolon,
     no_path_of_a_machine,
     figures_can_be_seen_and_read_aloud,
@@ -208,7 +271,17 @@ def _texts(cell):
 
 
 def _is_blank(picture):
-    from matplotlib.image import imread
+    """An axis alone draws a frame of 4 lines, and its ticks."""
+    drawn = re.findall(r"<(?:path|use|image|text)\b", picture)
+    return len(drawn) < 8
 
-    pixels = imread(io.BytesIO(base64.b64decode(picture)))
-    return pixels[..., :3].std() < 0.01
+
+def _hard_to_read(picture):
+    points = float(re.search(r'<svg[^>]* width="([\d.]+)pt"', picture)[1])
+    if points > 72 * WIDTH + 1:
+        yield f"a figure is {points / 72:.1f} inches wide, at most {WIDTH}; use panels()"
+    smallest = min(
+        map(float, re.findall(r"<text[^>]*font-size: ([\d.]+)px", picture)), default=99
+    )
+    if smallest < SMALL:
+        yield f"text of {smallest} points in a figure, at least {SMALL}"

@@ -154,7 +154,9 @@ def _is_stderr(output):
 
 def _clean(output):
     if "metadata" in output:
-        output.metadata = nbformat.from_dict({})
+        # A figure is ink without a ground: in the dark JupyterLab then puts one under it.
+        ground = {k: v for k, v in output.metadata.items() if k == "needs_background"}
+        output.metadata = nbformat.from_dict(ground)
     if output.output_type == "stream":
         output.text = "".join(output.text)
     return output

@@ -2,12 +2,17 @@
 
 Nothing changes at import: a chapter calls `book_style()` once. Lines are told apart by a
 label at their end and by dash or marker, not by colour alone.
+
+A figure is one panel, at most `WIDTH` inches wide, so that its text can be read on a phone.
+What has several panels is several figures, shown one after another: the page puts them side by
+side where there is room, and below each other where there is not.
 """
 
 import numpy as np
 
 try:
     import matplotlib.pyplot as plt
+    from matplotlib_inline.backend_inline import set_matplotlib_formats
 except ImportError as error:
     raise ImportError(
         "companion.book.plotting needs Matplotlib: pip install matplotlib."
@@ -16,10 +21,15 @@ except ImportError as error:
 # Okabe & Ito's palette: told apart by readers with any kind of colour vision.
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#A0508A", "#666666"
 COLORS = (BLUE, ORANGE, GREEN, PURPLE, GREY)
+WIDTH = 4.8  # inches, 328 pixels on a phone: text of 9.5 points is then 9 pixels high
+SMALL = 9.5  # points, the smallest text of a figure
 
 
 def book_style():
     """Set the look of every figure in the book: sharp, quiet, no frame.
+
+    In a notebook figures are then stored as SVG, with text as text and without a ground, so
+    that the page can draw them in its own ink. The same figure is the same SVG each time.
 
     Examples
     --------
@@ -27,19 +37,54 @@ def book_style():
     """
     plt.rcParams.update(
         {
-            "figure.figsize": (6.4, 3.4),
-            "figure.dpi": 150,
+            "figure.figsize": (WIDTH, 2.9),
+            "figure.facecolor": "none",
             "figure.constrained_layout.use": True,
             "font.size": 10.5,
+            "axes.facecolor": "none",
             "axes.spines.top": False,
             "axes.spines.right": False,
             "axes.prop_cycle": plt.cycler(color=COLORS),
-            "axes.titlesize": 11,
+            "axes.titlesize": 10.5,
             "axes.titlelocation": "left",
+            "xtick.labelsize": SMALL,
+            "ytick.labelsize": SMALL,
             "lines.linewidth": 2,
             "legend.frameon": False,
+            "legend.fontsize": SMALL,
+            "image.interpolation": "none",  # a pixel of a digit is a square
+            "svg.fonttype": "none",
+            "svg.hashsalt": "softmax-companion",
         }
     )
+    # The whole figure, not a box around what was drawn: else each has a scale of its own.
+    set_matplotlib_formats("svg", bbox_inches=None, metadata={"Date": None})
+
+
+def panels(count, height=2.5):
+    """Figures of one panel each, to be shown in a row.
+
+    Parameters
+    ----------
+    count : int
+        2 or 3, as many as stand beside each other on a wide screen.
+    height : float
+        Inches.
+
+    Returns
+    -------
+    list of matplotlib.axes.Axes
+        Each of a figure of its own. They share no axis: set the same limits on both.
+
+    Examples
+    --------
+    >>> left, right = panels(2)
+    >>> left.figure is right.figure
+    False
+    >>> plt.close("all")
+    """
+    width = {2: 3.3, 3: 2.2}[count]
+    return [plt.subplots(figsize=(width, height))[1] for _ in range(count)]
 
 
 def bars(ax, probs, names=None, *, color=BLUE):
@@ -69,7 +114,7 @@ def bars(ax, probs, names=None, *, color=BLUE):
     """
     names = [str(k) for k in range(len(probs))] if names is None else names
     drawn = ax.bar(names, probs, color=color, width=0.7)
-    ax.bar_label(drawn, labels=[f"{p:.2f}" for p in probs], padding=2, fontsize=9)
+    ax.bar_label(drawn, labels=[f"{p:.2f}" for p in probs], padding=2, fontsize=SMALL)
     ax.margins(y=0.15)
     return ax
 
@@ -203,7 +248,7 @@ def matrix(ax, values, *, decimals=2):
     largest = np.abs(values).max() or 1.0
     ax.imshow(values, cmap="RdBu", vmin=-1.6 * largest, vmax=1.6 * largest)
     for (i, j), value in np.ndenumerate(values):
-        ax.text(j, i, f"{value:.{decimals}f}", ha="center", va="center", fontsize=9)
+        ax.text(j, i, f"{value:.{decimals}f}", ha="center", va="center", fontsize=SMALL)
     ax.set_xticks(range(values.shape[1]))
     ax.set_yticks(range(values.shape[0]))
     ax.spines[:].set_visible(False)
