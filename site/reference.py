@@ -15,7 +15,7 @@ from sphinx.errors import PycodeError
 from sphinx.ext.autodoc.mock import mock, undecorate
 from sphinx.pycode import ModuleAnalyzer
 
-FRAMEWORKS = ["keras", "matplotlib", "numba", "sklearn", "tensorflow", "torch"]
+FRAMEWORKS = ["keras", "matplotlib", "matplotlib_inline", "numba", "sklearn", "tensorflow", "torch"]
 
 
 def load_package(app):
