@@ -1,7 +1,7 @@
 """A Sphinx extension of this book: figures are drawn in the page, in the page's own ink.
 
 Matplotlib writes a figure as SVG, with black for the ink, five colours and text as text. As a
-picture it would stay black in the dark and keep its own fonts. So it is put into the page itself:
+picture it would stay black in the dark and keep its own fonts. So it is put into the page:
 black becomes the colour of the text, each colour a variable of static/book.css, and what only
 takes room goes. A link below leads to the file alone.
 """

@@ -3,12 +3,16 @@
 Faults that axe-core finds in the theme and in the bibliography: content outside of all
 landmarks, roles that are out of use or have no children. And weight that readers do not need:
 the theme's icons (ours are in static/icons.css), MathJax on pages without a formula, the index
-of the search where nothing is searched, figures before they come into view.
-tests/test_browser.py holds the pages to both.
+of the search where nothing is searched, pictures before they come into view.
+
+And what a reader needs of whom the theme did not think: without scripts, colours; with a screen
+reader, a Chinese voice for Chinese words; on a slow line, the size of a picture that is to come.
+tests/test_browser.py holds the pages to all.
 """
 
 import re
 import shutil
+import struct
 from pathlib import Path
 
 REPLACED = {
@@ -24,19 +28,28 @@ SEARCH = re.compile(r"<script[^>]*(?:searchindex|searchtools|language_data)\.js[
 DESIGN = re.compile(r"<link[^>]*sphinx-design[^>]*>|<script[^>]*design-tabs[^>]*></script>")
 MOVED = re.compile(r"<script[^>]*interactive\.js[^>]*></script>")
 TWICE = re.compile(r"<title>(.*?) &#8212; \1</title>")  # on the front page
-EAGER = re.compile(r'<img (?!loading="lazy")')
+PICTURE = re.compile(r"<img (?![^>]*\bwidth=)[^>]*>")
+# The first one is seen at once, and so is the logo.
+SEEN_AT_ONCE = re.compile(r'class="[^"]*\b(?:logo|first)')
+VIEWPORT = re.compile(r'<meta name="viewport"[^>]*>')
+HAN = re.compile(r"[\u3400-\u9fff](?:[\u3400-\u9fff–、，。]*[\u3400-\u9fff])?")
+NOT_TEXT = re.compile(r"<(script|style|title)\b.*?</\1>|<[^>]*>", re.DOTALL)
 BUNDLE = re.compile(r"mathjax/([\w-]+\.js)")
 MATHJAX = re.compile(
     r"<script[^>]*mathjax/tex-[^>]*></script>|<script>window\.MathJax[^<]*</script>"
 )
 
 
-def finished(text):
+def finished(text, folder=None):
     """A page, mended. A page that is mended already stays as it is."""
     for old, new in REPLACED.items():
         text = text.replace(new, old).replace(old, new) if new else text.replace(old, new)
     text = TWICE.sub(r"<title>\1</title>", text)
-    text = EAGER.sub('<img loading="lazy" ', ICONS.sub("", text))
+    # Its script chooses the colours; without scripts "auto" is no colour at all.
+    text = text.replace('data-theme="auto"', 'data-theme="light"')
+    text = VIEWPORT.sub("", ICONS.sub("", text), max(0, len(VIEWPORT.findall(text)) - 1))
+    text = PICTURE.sub(lambda picture: sized(picture[0], folder), text)
+    text = with_chinese_marked(text)
     if 'id="search-results"' not in text:
         text = SEARCH.sub("", text)
     if "data-figure=" not in text:
@@ -46,6 +59,40 @@ def finished(text):
     return text if 'class="math' in text else MATHJAX.sub("", text)
 
 
+def sized(picture, folder):
+    """A picture with its size in pixels, fetched when it comes into view."""
+    source = re.search(r'\bsrc="([^":]+)"', picture)
+    if folder is None or not source or not (folder / source[1]).is_file():
+        return picture
+    width, height = size_of((folder / source[1]).read_bytes())
+    at_once = SEEN_AT_ONCE.search(picture) or "loading=" in picture
+    lazy = "" if at_once else 'loading="lazy" '
+    return picture.replace("<img ", f'<img {lazy}width="{width}" height="{height}" ', 1)
+
+
+def size_of(picture):
+    """Width and height of a PNG or of an SVG with a viewBox, in pixels."""
+    if picture.startswith(b"\x89PNG"):
+        return struct.unpack(">II", picture[16:24])
+    box = re.search(rb'viewBox="([^"]+)"', picture)[1].split()
+    return round(float(box[2])), round(float(box[3]))
+
+
+def with_chinese_marked(text):
+    """The language of Chinese words, between tags, is said: for voices and for glyphs."""
+    if 'lang="zh-Hans"' in text or not HAN.search(text):
+        return text
+    pieces, end = [], 0
+    for tag in NOT_TEXT.finditer(text):
+        pieces += [marked(text[end : tag.start()]), tag[0]]
+        end = tag.end()
+    return "".join([*pieces, marked(text[end:])])
+
+
+def marked(words):
+    return HAN.sub(r'<span lang="zh-Hans">\g<0></span>', words)
+
+
 def finish(app, exception):
     """Rewrite the pages that were built, and drop the files that none of them loads."""
     if exception or app.builder.format != "html":
@@ -53,9 +100,10 @@ def finish(app, exception):
     site, bundles = Path(app.outdir), set()
     for page in site.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
-        if finished(text) != text:
-            page.write_text(finished(text), encoding="utf-8")
-        bundles |= set(BUNDLE.findall(finished(text)))
+        done = finished(text, page.parent)
+        if done != text:
+            page.write_text(done, encoding="utf-8")
+        bundles |= set(BUNDLE.findall(done))
     unused = [file for file in site.glob("_static/mathjax/*.js") if file.name not in bundles]
     for file in [*unused, *site.glob("_static/scripts/fontawesome*")]:
         file.unlink()

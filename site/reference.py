@@ -15,7 +15,8 @@ from sphinx.errors import PycodeError
 from sphinx.ext.autodoc.mock import mock, undecorate
 from sphinx.pycode import ModuleAnalyzer
 
-FRAMEWORKS = ["keras", "matplotlib", "matplotlib_inline", "numba", "sklearn", "tensorflow", "torch"]
+PLOTTING = ["matplotlib", "matplotlib_inline"]
+FRAMEWORKS = ["keras", "numba", "sklearn", "tensorflow", "torch", *PLOTTING]
 
 
 def load_package(app):

@@ -1,5 +1,6 @@
 // What is wider than its box scrolls inside it. Such a box must be reachable with the keyboard;
-// others must not, or a page of formulas would be a page of stops for the Tab key.
+// others must not, or a page of formulas would be a page of stops for the Tab key. Its edge fades
+// (book.css) as long as more is to come on the right.
 (() => {
   const wide = ".bd-article mjx-container[display], .bd-article table, .bd-article pre";
 
@@ -7,13 +8,20 @@
     for (const box of document.querySelectorAll(wide)) {
       if (box.scrollWidth > box.clientWidth) box.setAttribute("tabindex", "0");
       else box.removeAttribute("tabindex");
+      fade(box);
     }
   }
+
+  const fade = (box) =>
+    box.classList.toggle("wide", box.scrollWidth - box.clientWidth - box.scrollLeft > 2);
 
   window.addEventListener("load", async () => {
     await window.MathJax?.startup?.promise;
     mark();
     window.addEventListener("resize", mark);
     document.addEventListener("toggle", mark, true); // a folded answer opens
+    document.addEventListener("scroll", ({ target }) => {
+      if (target.matches?.(wide)) fade(target);
+    }, { capture: true, passive: true });
   });
 })();
