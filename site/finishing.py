@@ -6,7 +6,7 @@ the theme's icons (ours are in static/icons.css), MathJax on pages without a for
 of the search where nothing is searched, pictures before they come into view.
 
 And what a reader needs of whom the theme did not think: without scripts, colours; with a screen
-reader, a Chinese voice for Chinese words; on a slow line, the size of a picture that is to come.
+reader, a Chinese voice for Chinese words; on a slow line, the size of a picture to come.
 tests/test_browser.py holds the pages to all.
 """
 
