@@ -64,7 +64,7 @@ def of_words(text, used):
 
 
 def of_works(text, used):
-    """The bibliography with the places where a work is cited; its labels, that none cites, go."""
+    """The bibliography with the places where a work is cited; its labels go."""
 
     def with_uses(work):
         meaning = ARXIV.sub(r'<a href="https://arxiv.org/abs/\1">arXiv:\1</a>', work["meaning"])
