@@ -38,7 +38,7 @@ def take_addresses(app, config):
 
 
 class Errata(SphinxDirective):
-    """What it holds is on the page once there is an address; `{issues}` in it is that address."""
+    """Words that need the address of the repository; `{issues}` is where to report faults."""
 
     has_content = True
 
