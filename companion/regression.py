@@ -36,11 +36,11 @@ class SoftmaxRegression:
     bias: np.ndarray
 
     def logits(self, features):
-        """Scores of the classes, shape (N, K), for features of shape (N, D)."""
+        """Scores of the classes, shape (N, K), for features (N, D)."""
         return features @ self.weights + self.bias
 
     def predict(self, features):
-        """The class with the largest logit, shape (N,), for features of shape (N, D)."""
+        """The class with the largest logit, shape (N,), for features (N, D)."""
         return self.logits(features).argmax(axis=-1)
 
 
