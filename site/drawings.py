@@ -30,15 +30,15 @@ DRAWING = """<div class="drawing">{svg}
 <a href="{src}" aria-label="This figure alone">SVG</a></div>"""
 
 
-def drawn(text, folder):
-    """A page with each of its SVG files drawn in it."""
+def drawn(text, folder, name):
+    """A page with each of its SVG files drawn in it. Ids begin with the name of the page."""
     count = 0
 
     def draw(image):
         nonlocal count
         count += 1
         svg = (folder / image["src"]).read_text(encoding="utf-8")
-        inner = ink(svg, f"d{count}-", unescape(image["alt"]))
+        inner = ink(svg, f"{name}-{count}-", unescape(image["alt"]))
         return DRAWING.format(svg=inner, src=escape(image["src"]))
 
     return IMAGE.sub(draw, text)
@@ -105,7 +105,7 @@ def finish(app, exception):
     for page in Path(app.outdir).rglob("*.html"):
         text = page.read_text(encoding="utf-8")
         if IMAGE.search(text):
-            page.write_text(drawn(text, page.parent), encoding="utf-8")
+            page.write_text(drawn(text, page.parent, page.stem), encoding="utf-8")
 
 
 def setup(app):
