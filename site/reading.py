@@ -120,7 +120,7 @@ def mark_paragraphs(document):
         if isinstance(first, nodes.paragraph) and isinstance(first.children[0], nodes.emphasis):
             words = MARK.fullmatch(first.astext())
             if words:
-                first["classes"] += ["mark", words[1].lower()]
+                first["classes"] += ["section-mark", words[1].lower()]
                 section["classes"].append(words[1].lower())
             elif first.astext().endswith("?") and section.parent is document:
                 first["classes"].append("question")

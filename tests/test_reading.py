@@ -222,7 +222,7 @@ def test_folds_are_named(page):
 
 def test_the_question_and_the_mark_are_known(page):
     assert re.search(r'<p class="question"><em>The question\?</em>', page)
-    assert re.search(r'<p class="mark deeper"><em>Deeper · 5 minutes', page)
+    assert re.search(r'<p class="section-mark deeper"><em>Deeper · 5 minutes', page)
 
 
 def test_each_figure_has_its_own_text_and_the_ink_of_the_page(page):

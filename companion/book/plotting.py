@@ -20,6 +20,7 @@ except ImportError as error:
 
 # Okabe & Ito's palette: told apart by readers with any kind of colour vision.
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#A0508A", "#666666"
+INK = "#1a1a1a"  # of words on a picture
 COLORS = (BLUE, ORANGE, GREEN, PURPLE, GREY)
 WIDTH = 4.8  # inches, 328 pixels on a phone: text of 9.5 points is then 9 pixels high
 SMALL = 9.5  # points, the smallest text of a figure
@@ -248,7 +249,10 @@ def matrix(ax, values, *, decimals=2):
     largest = np.abs(values).max() or 1.0
     ax.imshow(values, cmap="RdBu", vmin=-1.6 * largest, vmax=1.6 * largest)
     for (i, j), value in np.ndenumerate(values):
-        ax.text(j, i, f"{value:.{decimals}f}", ha="center", va="center", fontsize=SMALL)
+        # On white in the dark, too, where ink that is not set is light.
+        ax.text(
+            j, i, f"{value:.{decimals}f}", ha="center", va="center", fontsize=SMALL, color=INK
+        )
     ax.set_xticks(range(values.shape[1]))
     ax.set_yticks(range(values.shape[0]))
     ax.spines[:].set_visible(False)
