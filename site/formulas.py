@@ -4,11 +4,15 @@ MathJax sets the formulas in the reader's browser. Where scripts do not run, TeX
 there raw; so each formula has its MathML beside it, which browsers show then, and only then.
 (Set by MathML alone, a page would weigh a third; but without a mathematical font, which most
 systems lack, the spaces and sizes are poor: so MathJax stays for all others.)
+
+Until a formula of a line is set, its place is kept as wide as it will be, estimated from the
+MathML, so that the words around do not jump.
 """
 
 import re
 from html import unescape
 from pathlib import Path
+from xml.etree import ElementTree
 
 from latex2mathml.converter import convert
 
@@ -17,6 +21,9 @@ FORMULA = re.compile(
     r"(?P<tex>[^<]*)</(?P=tag)>"
 )
 NAME = re.compile(r"<mo>([A-Za-z]{2,})</mo>")  # lse and KL are names, with no space around
+# Signs that are wide, with the space that TeX puts around them, or narrow.
+WIDE = dict.fromkeys("=<>≤≥→≈≡∈∝", 1.35) | dict.fromkeys("+−-±·⊕‖", 1.1)
+WIDE |= {"∑": 1.3, "∏": 1.2, "∫": 0.8} | dict.fromkeys("(),.;|[]il/", 0.38)
 HIDDEN = "<noscript><style>.math > .tex { display: none }</style></noscript>\n</head>"
 
 
@@ -30,10 +37,30 @@ def _both(formula):
     tex = unescape(formula["tex"]).strip()
     display = "block" if tex.startswith(r"\[") else "inline"
     mathml = NAME.sub(r"<mi>\1</mi>", convert(tex[2:-2].strip(), display=display))
+    em = width(ElementTree.fromstring(mathml))
+    style = f' style="--em: {em:.1f}"' if display == "inline" else ""
     return (
-        f'{formula["open"]}<span class="tex">{formula["tex"]}</span>'
+        f'{formula["open"]}<span class="tex"{style}>{formula["tex"]}</span>'
         f"<noscript>{mathml}</noscript></{formula['tag']}>"
     )
+
+
+def width(node):
+    """About how many em a piece of MathML takes in a line."""
+    tag = node.tag.partition("}")[2]
+    parts = [width(child) for child in node]
+    if tag == "mfrac":  # both in small letters
+        return 0.75 * max(parts) + 0.2
+    if tag in ("msub", "msup", "munder", "mover"):
+        return parts[0] + 0.7 * parts[1]
+    if tag in ("msubsup", "munderover"):
+        return parts[0] + 0.7 * max(parts[1:])
+    if tag == "mspace":
+        return float(node.get("width", "0").rstrip("em") or 0)
+    if parts:
+        return sum(parts)
+    text = (node.text or "").strip()
+    return sum(WIDE.get(sign, 0.55) for sign in text) + (0.15 if len(text) > 1 else 0)
 
 
 def finish(app, exception):
