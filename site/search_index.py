@@ -1,0 +1,306 @@
+"""A Sphinx extension of this book: what the search searches.
+
+After each build the pages are read again and cut into entries: a section, a word of the
+glossary, a function of the package, a source. An entry keeps apart what is said, what is code
+or output, and what is folded away as a hint or a solution, which is searched but never quoted.
+static/search.js ranks them.
+
+The entries are written as a script that sets a variable, so that the search works from files,
+too. Sphinx's own search, which leads to the tops of pages, is off.
+"""
+
+import json
+import re
+from pathlib import Path
+
+from bs4 import BeautifulSoup, Comment, NavigableString
+
+SCRIPT = "search_sections.js"
+OF_SPHINX = ("language_data.js", "searchtools.js")
+LOADED = re.compile(r"\s*<script[^>]*(?:searchindex|searchtools|language_data)\.js[^>]*></script>")
+NEEDS_SCRIPTS = """<noscript>
+  <p>The search needs scripts. Without them the <a href="genindex.html">index</a> and the
+  <a href="{glossary}">glossary</a> lead to the words that this book explains.</p>
+</noscript>"""
+NOSCRIPT = re.compile(r'(<div class="bd-search-container">.*?)<noscript>.*?</noscript>', re.DOTALL)
+ARTICLE = re.compile(r"<article\b.*</article>", re.DOTALL)
+
+# What is on the page for use, not for reading.
+CHROME_TAGS = {"button", "input", "nav", "script", "select", "style", "summary", "svg", "template"}
+CHROME = {
+    "headerlink", "interactive", "letters", "linenos", "mark", "onlyprint", "prev-next-area",
+    "section-number", "toctree-wrapper", "used-in", "where-to-run",
+}  # fmt: skip
+# The words of these stand apart, though there is no space between them.
+APART = {"br", "dd", "div", "dt", "li", "option", "p", "pre", "section", "td", "th", "tr"}
+HIDDEN = re.compile(r"Hint\b|Solution\b")
+SIGNS = {
+    "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "varepsilon": "ε",
+    "eta": "η", "theta": "θ", "kappa": "κ", "lambda": "λ", "mu": "μ", "pi": "π", "rho": "ρ",
+    "sigma": "σ", "tau": "τ", "phi": "φ", "varphi": "φ", "chi": "χ", "psi": "ψ", "omega": "ω",
+    "Gamma": "Γ", "Delta": "Δ", "Sigma": "Σ", "Phi": "Φ", "Omega": "Ω", "ell": "ℓ",
+    "cdot": "·", "times": "×", "le": "≤", "leq": "≤", "ge": "≥", "geq": "≥", "ne": "≠",
+    "neq": "≠", "approx": "≈", "pm": "±", "infty": "∞", "to": "→", "mapsto": "↦", "in": "∈",
+    "sum": "Σ", "prod": "Π", "int": "∫", "partial": "∂", "nabla": "∇", "ldots": "…",
+    "dots": "…", "cdots": "…", "odot": "⊙", "propto": "∝", "sim": "~", "ll": "≪", "gg": "≫",
+    "top": "ᵀ", "quad": " ", "qquad": " ", "colon": ":", "lVert": "‖", "rVert": "‖",
+    "Vert": "‖", "mid": "|", "vert": "|", "lvert": "|", "rvert": "|", "equiv": "≡",
+    "log": "log", "ln": "ln", "exp": "exp", "max": "max", "min": "min", "tanh": "tanh",
+    "sin": "sin", "cos": "cos", "det": "det", "dim": "dim", "arg": "arg", "lim": "lim",
+    "sup": "sup", "inf": "inf", "Pr": "Pr", "forall": "∀", "implies": "⇒", "iff": "⇔",
+    "Leftrightarrow": "⇔", "Rightarrow": "⇒", "setminus": "∖", "cup": "∪", "cap": "∩",
+    "subset": "⊂", "langle": "⟨", "rangle": "⟩", "lfloor": "⌊", "rfloor": "⌋",
+    "lceil": "⌈", "rceil": "⌉", "oplus": "⊕", "otimes": "⊗", "circ": "∘", "prime": "′",
+    "succeq": "⪰", "preceq": "⪯", "bullet": "•", "star": "⋆", "ast": "∗",
+}  # fmt: skip
+
+
+def plain(formula):
+    """A short formula as one would type it; nothing where that is not to be had."""
+    text = formula.strip().removeprefix(r"\(").removesuffix(r"\)")
+    text = re.sub(r"\\(?:left|right|bigl?|bigr?|Bigl?|Bigr?|displaystyle|limits)\b", "", text)
+    text = re.sub(r"\\([,;:! ]|quad\b|qquad\b)", " ", text).replace("~", " ")
+    # The innermost braces first.
+    for _ in range(6):
+        text = re.sub(
+            r"\\(?:mathrm|mathbf|mathbb|mathcal|boldsymbol|operatorname\*?|text|textbf|textit"
+            r"|mathit|mathsf|mathtt|vec|underline)"
+            r"\s*(?:\{([^{}]*)\}|(\w))",
+            lambda found: f" {found[1] or found[2]}",
+            text,
+        )
+        text = re.sub(r"\\(?:bar|overline)\s*(?:\{(\w)\}|(\w))", accented("\u0304"), text)
+        text = re.sub(r"\\(?:wide)?hat\s*(?:\{(\w)\}|(\w))", accented("\u0302"), text)
+        text = re.sub(r"\\(?:wide)?tilde\s*(?:\{(\w)\}|(\w))", accented("\u0303"), text)
+        text = re.sub(r"\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}", fraction, text)
+        text = re.sub(r"\\[dt]?frac\s*(\w)\s*(\w)", r"\1/\2", text)
+        text = re.sub(r"\\sqrt\s*(?:\{([^{}]*)\}|(\w))", root, text)
+        text = re.sub(r"([_^])\s*\{([^{}\\]*)\}", script, text)
+    text = re.sub(
+        r"\\([A-Za-z]+)", lambda found: f" {SIGNS[found[1]]} " if found[1] in SIGNS else "\\", text
+    )
+    text = text.replace(r"\|", "‖").replace(r"\{", "⦃").replace(r"\}", "⦄").replace(r"\%", "%")
+    text = re.sub(r"[{}]", "", text).replace("⦃", "{").replace("⦄", "}")
+    text = re.sub(r"\^\s*ᵀ", "ᵀ", text)
+    text = re.sub(r"\s*([_^])\s*", r"\1", text)
+    text = re.sub(r"\s+([,.;:)\]])", r"\1", re.sub(r"([(\[])\s+", r"\1", text))
+    text = re.sub(r"(?<=\w)\s+(?=\()", "", text)
+    text = re.sub(r"(^|[(=,:≈≤≥])\s*-\s*(?=\S)", r"\1 −", text).replace("( −", "(−")
+    return "" if "\\" in text else " ".join(text.split())
+
+
+def accented(accent):
+    return lambda found: (found[1] or found[2]) + accent
+
+
+def root(found):
+    inside = found[1] or found[2]
+    return f"√{inside}" if re.fullmatch(r"\w*", inside) else f"√({inside})"
+
+
+def fraction(found):
+    above, below = (
+        part.strip() if re.fullmatch(r"\s*\w*\s*", part) else f"({part.strip()})"
+        for part in found.groups()
+    )
+    return f"{above}/{below}"
+
+
+def script(found):
+    inside = found[2].strip()
+    return f"{found[1]}{inside}" if re.fullmatch(r"-?\w*", inside) else f"{found[1]}({inside})"
+
+
+class Entry:
+    """What is found as one: where it is, what it is called, and what stands in it."""
+
+    def __init__(self, anchor, kind):
+        self.anchor, self.kind, self.names = anchor, kind, []
+        self.text = {"title": "", "prose": "", "code": "", "hidden": ""}
+
+    def fields(self):
+        """As it is written: all in one line, but for code."""
+        title, prose, hidden = (
+            " ".join(self.text[field].split()) for field in ("title", "prose", "hidden")
+        )
+        prose = re.sub(r"\s+([,.;:?!)])(?=\s|$)", r"\1", prose).replace("( ", "(")
+        lines = (" ".join(line.split()) for line in self.text["code"].splitlines())
+        code = "\n".join(dict.fromkeys(line for line in lines if line))
+        return [self.anchor, self.kind, title, self.names, prose, code, hidden]
+
+
+def entries(article):
+    """The entries of a page, in its order. What stands before the first section is lost."""
+    found = []
+    read(article, None, "prose", found)
+    return [entry.fields() for entry in found]
+
+
+def read(node, entry, field, found):
+    for child in node.children:
+        if isinstance(child, Comment):
+            continue
+        if isinstance(child, NavigableString):
+            if entry:
+                entry.text[field] += child
+        else:
+            step(child, entry, field, found)
+
+
+def step(tag, entry, field, found):
+    """Read a tag: as a part of the entry, as an entry of its own, or not at all."""
+    classes, name = set(tag.get("class", ())), tag.get("id")
+    if tag.name in CHROME_TAGS or classes & CHROME:
+        return
+    if entry and tag.name in APART:
+        entry.text[field] += "\n"
+    if tag.name == "section" and name:
+        read(tag, begin(found, name, "section"), "prose", found)
+    elif tag.name == "div" and "citation" in classes and name:
+        source = begin(found, name, "source")
+        read(tag, source, "prose", found)
+        label = re.match(r"\s*\[(.*?)\]\s*", source.text["prose"], re.DOTALL)
+        if label:
+            source.text = source.text | {
+                "title": label[1],
+                "prose": source.text["prose"][label.end() :],
+            }
+    elif tag.name == "dl" and "glossary" in classes:
+        read_words(tag, found)
+    elif tag.name == "dl" and "py" in classes:
+        read_function(tag, found)
+    elif entry and ("math" in classes or tag.name in ("math", "mjx-container")):
+        # A displayed formula is no part of a sentence that one could quote.
+        entry.text[field] += plain(tag.get_text()) if tag.name == "span" else ""
+    elif re.fullmatch("h[1-6]", tag.name):
+        read(tag, entry, "title", found)
+    elif tag.name == "details" and HIDDEN.match(summary_of(tag)):
+        read(tag, entry, "hidden", found)
+    elif field == "hidden" and tag.name == "pre":
+        return  # the solution itself
+    elif entry and "cell_input" in classes and (cell := tag.find_parent(class_="cell")):
+        entry.text["code"] += f"\n{shown_code(cell['class'], tag.get_text())}\n"
+    elif field == "prose" and (tag.name == "pre" or classes & {"cell_output", "doctest"}):
+        read(tag, entry, "prose" if tag.select("table, .myst-md") else "code", found)
+    else:
+        read(tag, entry, field, found)
+    if entry and tag.name in APART:
+        cell = tag.name in ("td", "th") and tag.find_next_sibling(("td", "th"))
+        entry.text[field] += " · " if cell and tag.get_text().strip() else "\n"
+
+
+def shown_code(classes, code):
+    """What is worth finding in the code of a cell: of a check what it says, of a figure nothing."""
+    if classes and {"tag_imports", "tag_figure"}.intersection(classes):
+        return ""
+    if "tag_checked" in classes:
+        return "\n".join(line for line in code.splitlines() if line.startswith("#"))
+    return code
+
+
+def begin(found, anchor, kind):
+    found.append(Entry(anchor, kind))
+    return found[-1]
+
+
+def summary_of(details):
+    summary = details.find("summary")
+    return summary.get_text().strip() if summary else ""
+
+
+def read_words(glossary, found):
+    """Each word of the glossary with all of its names."""
+    entry = None
+    for tag in glossary.find_all(("dt", "dd"), recursive=False):
+        if tag.name == "dd":
+            read(tag, entry, "prose", found)
+            entry = None
+            continue
+        if entry is None:
+            entry = begin(found, tag["id"], "term")
+        for link in tag.select(".headerlink"):
+            link.decompose()
+        entry.names.append(" ".join(tag.get_text().split()))
+        entry.text["title"] = entry.names[0]
+
+
+def read_function(definition, found):
+    """A function or class of the package; a method is an entry of its own."""
+    entry = None
+    for tag in definition.find_all(("dt", "dd"), recursive=False):
+        if tag.name == "dt" and tag.get("id"):
+            entry = begin(found, tag["id"], "function")
+            name = tag.select_one(".descname")
+            entry.text["title"] = name.get_text() if name else tag["id"].rpartition(".")[2]
+            for link in tag.select(".headerlink"):
+                link.decompose()
+            entry.text["code"] += tag.get_text() + "\n"
+        elif entry:
+            read(tag, entry, "prose", found)
+
+
+def index(site, documents):
+    """All entries: the pages as [address, title], the entries with the page's number first."""
+    pages, found = [], []
+    for address in documents:
+        article = ARTICLE.search((site / address).read_text(encoding="utf-8"))
+        of_page = entries(BeautifulSoup(article[0], "html.parser")) if article else []
+        if of_page:
+            of_page[0][0] = ""  # the page itself
+            found += [[len(pages), *entry] for entry in of_page]
+            pages.append([address, of_page[0][2]])
+    return {"pages": pages, "entries": found}
+
+
+def script_of(content):
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    return f"window.searchSections={text};\n".replace("\u2028", " ").replace("\u2029", " ")
+
+
+def search_page(app):
+    """The page of the search, which Sphinx writes only with its own index."""
+    yield "search", {}, "search.html"
+
+
+def without_own_index(app):
+    if app.builder.format == "html":
+        app.builder.search = False
+
+
+def own_search(page, glossary):
+    """The page of the search with our scripts in place of Sphinx's."""
+    page = NOSCRIPT.sub(lambda found: found[1] + NEEDS_SCRIPTS.format(glossary=glossary), page)
+    return LOADED.sub("", page)
+
+
+def finish(app, exception):
+    if exception or app.builder.format != "html":
+        return
+    site = Path(app.outdir)
+    documents = [app.builder.get_target_uri(name) for name in in_order(app.env)]
+    content = index(site, documents)
+    (site / "_static" / SCRIPT).write_text(script_of(content), encoding="utf-8")
+    page = site / "search.html"
+    page.write_text(
+        own_search(page.read_text(encoding="utf-8"), "chapters/glossary.html"), encoding="utf-8"
+    )
+    for file in (site / "searchindex.js", *(site / "_static" / name for name in OF_SPHINX)):
+        file.unlink(missing_ok=True)
+
+
+def in_order(env):
+    """The pages as the contents list them: of equals, what comes first is shown first."""
+    listed = [env.config.root_doc]
+    for page in listed:
+        listed += [name for name in env.toctree_includes.get(page, []) if name not in listed]
+    return [*listed, *sorted(set(env.found_docs) - set(listed))]
+
+
+def setup(app):
+    app.connect("builder-inited", without_own_index)
+    app.connect("html-collect-pages", search_page)
+    # Early: of the pages as Sphinx wrote them, before formulas are set and words are marked.
+    app.connect("build-finished", finish, priority=400)
+    app.add_css_file("search.css")
+    app.add_js_file("search.js", loading_method="defer")
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
