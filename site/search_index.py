@@ -12,6 +12,7 @@ too. Sphinx's own search, which leads to the tops of pages, is off.
 import json
 import re
 from pathlib import Path
+from zlib import crc32
 
 from bs4 import BeautifulSoup, Comment, NavigableString
 
@@ -19,9 +20,10 @@ SCRIPT = "search_sections.js"
 OF_SPHINX = ("language_data.js", "searchtools.js")
 LOADED = re.compile(r"\s*<script[^>]*(?:searchindex|searchtools|language_data)\.js[^>]*></script>")
 NEEDS_SCRIPTS = """<noscript>
-  <p>The search needs scripts. Without them the <a href="genindex.html">index</a> and the
-  <a href="{glossary}">glossary</a> lead to the words that this book explains.</p>
+  <p>The search needs scripts. Without them there is the <a href="genindex.html">index</a> of
+  the words that this book explains{glossary}.</p>
 </noscript>"""
+AND_GLOSSARY = ', and the <a href="{}">glossary</a>, which explains them'
 NOSCRIPT = re.compile(r'(<div class="bd-search-container">.*?)<noscript>.*?</noscript>', re.DOTALL)
 ARTICLE = re.compile(r"<article\b.*</article>", re.DOTALL)
 
@@ -157,14 +159,7 @@ def step(tag, entry, field, found):
     if tag.name == "section" and name:
         read(tag, begin(found, name, "section"), "prose", found)
     elif tag.name == "div" and "citation" in classes and name:
-        source = begin(found, name, "source")
-        read(tag, source, "prose", found)
-        label = re.match(r"\s*\[(.*?)\]\s*", source.text["prose"], re.DOTALL)
-        if label:
-            source.text = source.text | {
-                "title": label[1],
-                "prose": source.text["prose"][label.end() :],
-            }
+        read_source(tag, begin(found, name, "source"), found)
     elif tag.name == "dl" and "glossary" in classes:
         read_words(tag, found)
     elif tag.name == "dl" and "py" in classes:
@@ -206,6 +201,14 @@ def begin(found, anchor, kind):
 def summary_of(details):
     summary = details.find("summary")
     return summary.get_text().strip() if summary else ""
+
+
+def read_source(tag, entry, found):
+    """A source of the bibliography, by its authors. A point after a single letter ends no names."""
+    read(tag, entry, "prose", found)
+    words = re.sub(r"^\s*\[.*?\]", "", " ".join(entry.text["prose"].split())).strip()
+    authors, _, rest = re.sub(r"(?<!\b[A-Z])\. ", ".\n", words, count=1).partition("\n")
+    entry.text |= {"title": authors.removesuffix("."), "prose": rest}
 
 
 def read_words(glossary, found):
@@ -267,23 +270,26 @@ def without_own_index(app):
         app.builder.search = False
 
 
-def own_search(page, glossary):
-    """The page of the search with our scripts in place of Sphinx's."""
-    page = NOSCRIPT.sub(lambda found: found[1] + NEEDS_SCRIPTS.format(glossary=glossary), page)
-    return LOADED.sub("", page)
+def own_search(page, glossary, version):
+    """The page of the search with our script in place of Sphinx's."""
+    words = NEEDS_SCRIPTS.format(glossary=AND_GLOSSARY.format(glossary) if glossary else "")
+    page = NOSCRIPT.sub(lambda found: found[1] + words, LOADED.sub("", page))
+    script = f'<script defer src="_static/search.js?v={version}"></script>\n'
+    return page if script in page else page.replace("</head>", f"{script}</head>", 1)
 
 
 def finish(app, exception):
     if exception or app.builder.format != "html":
         return
     site = Path(app.outdir)
-    documents = [app.builder.get_target_uri(name) for name in in_order(app.env)]
-    content = index(site, documents)
+    content = index(site, [app.builder.get_target_uri(name) for name in in_order(app.env)])
     (site / "_static" / SCRIPT).write_text(script_of(content), encoding="utf-8")
+    words = [entry[0] for entry in content["entries"] if entry[2] == "term"]
+    glossary = content["pages"][words[0]][0] if words else None
+    version = f"{crc32((site / '_static' / 'search.js').read_bytes()):x}"
     page = site / "search.html"
-    page.write_text(
-        own_search(page.read_text(encoding="utf-8"), "chapters/glossary.html"), encoding="utf-8"
-    )
+    text = own_search(page.read_text(encoding="utf-8"), glossary, version)
+    page.write_text(text, encoding="utf-8")
     for file in (site / "searchindex.js", *(site / "_static" / name for name in OF_SPHINX)):
         file.unlink(missing_ok=True)
 
@@ -302,5 +308,5 @@ def setup(app):
     # Early: of the pages as Sphinx wrote them, before formulas are set and words are marked.
     app.connect("build-finished", finish, priority=400)
     app.add_css_file("search.css")
-    app.add_js_file("search.js", loading_method="defer")
+    app.add_js_file("search_dialog.js", loading_method="defer")
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

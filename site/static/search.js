@@ -7,11 +7,12 @@
   const ROOT = document.documentElement.dataset.content_root || "./";
   const FIELDS = ["title", "prose", "code", "hidden", "page"];
   const WEIGHTS = {title: 12, prose: 3, code: 1, hidden: 0.4, page: 1.5};
-  const GLOSSARY_NAME = 8; // a word of the glossary, after a heading and before prose
+  const NAMES = {term: 8, function: 5}; // after a heading; a word of the glossary before prose
   const [TITLE, PROSE, CODE] = [0, 1, 2];
   // What a page is to somebody who searches, and a section among those of its page.
-  const PAGES = [[/\/api_/, 0.5], [/\/(teaching|bibliography|index)\./, 0.6], [/\/cheat_sheet/, 0.85]];
-  const SECTIONS = [[/^exercise/, 0.45], [/^(what-you-can-now-say|sources|further-reading)/, 0.7]];
+  const PAGES = [[/\/api_/, 0.15], [/\/(teaching|bibliography|index)\./, 0.5], [/\/cheat_sheet/, 0.85]];
+  const SECTIONS = [[/^exercise/, 0.35], [/^(what-you-can-now-say|sources|further-reading)/, 0.7]];
+  const SPLIT = 0.6; // log sum exp where log-sum-exp was typed
   const LONGEST = 300; // letters of a query that are read
 
   // Names for one thing. Those of the glossary, Chinese ones among them, come from its entries.
@@ -27,7 +28,8 @@
     float32, single precision, fp32, 单精度
     float64, double precision, fp64, 双精度
     bfloat16, bf16
-    distillation, KD
+    distillation, KD, 蒸馏
+    loss, 损失, 损失函数
     rectified unit, ReLU
     numerical stability, numerically stable, 数值稳定, 数值稳定性
     derivative, slope, gradient, 导数, 求导
@@ -159,6 +161,7 @@
     });
     const numbers = [...words.keys()].filter((word) => /^-?\d/.test(word));
     book = {entries: made, words, stems, lengths, average, numbers, same: namesakes(made)};
+    book.glossary = pages[entries.find(([, , kind]) => kind === "term")?.[0]]?.[0];
   }
 
   // For each name, as its words: the other names of the same thing, and how near they are.
@@ -269,7 +272,21 @@
     const like = found.size ? (last && typed.length > 3 ? 0.1 : 0) : typed.length > 1 ? 0.5 : 0;
     if (like && !HAN.test(typed))
       for (const word of book.words.keys()) if (word.startsWith(typed) && !found.has(word)) found.set(word, like);
+    if (!found.size && typed.length > 4)
+      for (const word of book.words.keys()) if (isSlip(typed, word)) found.set(word, 0.4);
     return [...found];
+  }
+
+  // Whether a word became another by one slip: a letter too many, missing, wrong, or two swapped.
+  function isSlip(typed, word) {
+    if (Math.abs(typed.length - word.length) > 1 || typed[0] !== word[0]) return false;
+    let i = 0;
+    while (i < typed.length && typed[i] === word[i]) i++;
+    const [a, b] = [typed.slice(i), word.slice(i)];
+    return (
+      a.slice(1) === b || a === b.slice(1) || a.slice(1) === b.slice(1) ||
+      (a[0] === b[1] && a[1] === b[0] && a.slice(2) === b.slice(2))
+    );
   }
 
   // Where words stand one after the other: Map(key -> {times, places: [[position, number of words]]}).
@@ -292,14 +309,14 @@
             const next = lists[i].filter(([other]) => book.words.get(other).get(key)?.includes(position + i));
             worst = next.length ? Math.min(worst, ...next.map(([, like]) => like)) : 0;
           }
-          if (worst) add(key, position, sequence.length, worst);
+          if (worst) add(key, position, sequence.length, whole ? SPLIT * worst : worst);
         }
     if (whole)
       for (const [word, like] of meant(whole, false))
         if (like >= 0.9)
           for (const [key, positions] of book.words.get(word))
             for (const position of positions)
-              if (!found.get(key)?.places.some(([at]) => at === position)) add(key, position, 1, like);
+              add(key, position, 1, like);
     return found;
   }
 
@@ -308,15 +325,16 @@
     const entries = new Map();
     for (const [key, hit] of found) {
       const [number, field] = [key >> 3, key & 7];
-      const {kind} = book.entries[number];
+      const {kind, weight} = book.entries[number];
       const long = book.lengths.get(key) / book.average[field];
       const often = (2.2 * hit.times) / (hit.times + 1.2 * (0.35 + 0.65 * long));
       let score = WEIGHTS[FIELDS[field]] * often;
       if (field === TITLE) {
         const words = hit.places.reduce((most, [, count]) => Math.max(most, count), 1);
         const share = Math.min(1, words / book.lengths.get(key));
-        score = (kind === "term" ? GLOSSARY_NAME : WEIGHTS.title * (0.7 + 0.3 * share)) * hit.like;
+        score = (NAMES[kind] ?? WEIGHTS.title * (0.7 + 0.3 * share)) * hit.like;
       }
+      score *= field === TITLE && kind !== "section" ? 1 : weight;
       if (!entries.has(number)) entries.set(number, {score: 0, hits: new Map()});
       entries.get(number).score += score;
       entries.get(number).hits.set(field, hit);
@@ -344,7 +362,7 @@
       for (const [entry, {score, hits}] of best) {
         if (!scores.has(entry)) scores.set(entry, {score: 0, terms: new Set(), hits: []});
         const sum = scores.get(entry);
-        sum.score += score * rare;
+        sum.score += score * rare * (term.optional ? 0.3 : 1);
         sum.terms.add(number);
         sum.hits.push(...hits.map(([field, hit]) => ({field, hit, term: number})));
       }
@@ -360,7 +378,7 @@
       found.score *= 1 + 1.5 * together(pieces, found.number);
       if (found.entry.names.concat(found.entry.title).some((name) => keyOf(name).replace(/ /g, "") === exact.replace(/ /g, "")))
         found.score *= 1.3;
-      found.score *= found.entry.weight * (found.terms.size / terms.length) ** 1.5;
+      found.score *= (found.terms.size / terms.length) ** 1.5;
     }
     list.sort((a, b) => b.score - a.score || a.number - b.number);
     if (some && list.length) list = list.filter((found) => found.score > 0.3 * list[0].score).slice(0, 20);
@@ -479,7 +497,7 @@
     else status.textContent = all ? `${count}.` : `No section has all of these words. ${count} with some of them.`;
     if (typed.trim() && !results.length)
       box.append(element("p", {}, "Try fewer or other words, in English or Chinese, or look in the ",
-        link("chapters/glossary.html", "glossary"), " or the ", link("genindex.html", "index"), "."));
+        ...(book.glossary ? [link(book.glossary, "glossary"), " or the "] : []), link("genindex.html", "index"), "."));
     if (!results.length) return;
     const list = element("ol", {class: "found"}, ...results.slice(0, most).map(shown));
     box.append(list);
@@ -577,8 +595,9 @@
     const box = element("div", {class: "found-in-dialog"});
     const status = element("p", {role: "status"});
     dialog.append(element("div", {class: "below"}, status, box));
-    listen(input, box, status, 7);
+    const show = listen(input, box, status, 7);
     input.addEventListener("focus", load);
+    if (dialog.open) show(); // this script came when the dialog was opened
     // A result on this page: the dialog is in the way.
     box.addEventListener("click", (event) => event.target.closest("a") && dialog.close());
   }
