@@ -13,10 +13,12 @@ from pathlib import Path
 import nbformat
 from docutils import nodes
 from sphinx.errors import ExtensionError
+from sphinx.util.docutils import SphinxDirective
 
 CARD = "_static/card.png"  # drawn by site/pictures/make_picture.py
 CARD_SIZE = ("1200", "630")
 CARD_ALT = "Softmax and Cross-Entropy: scores, their softmax, and the surprise of each class."
+ISSUES = "{repository}/issues"
 FRAMEWORK = re.compile(r"^(?:import|from) (?:keras|tensorflow|torch)\b", re.MULTILINE)
 
 
@@ -33,6 +35,20 @@ def take_addresses(app, config):
         config.html_baseurl = config.html_baseurl.rstrip("/") + "/"
     if not options["repository_url"]:
         options["launch_buttons"] = {}
+
+
+class Errata(SphinxDirective):
+    """Words that need the address of the repository; `{issues}` is where to report faults."""
+
+    has_content = True
+
+    def run(self):
+        repository = self.config.html_theme_options["repository_url"]
+        if not repository:
+            return []
+        address = ISSUES.format(repository=repository.rstrip("/"))
+        lines = [line.replace("{issues}", address) for line in self.content]
+        return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
 
 
 def add_preview(app, pagename, templatename, context, doctree):
@@ -94,6 +110,7 @@ def write_sitemap(app, exception):
 
 
 def setup(app):
+    app.add_directive("errata", Errata)
     app.connect("config-inited", take_addresses)
     app.connect("html-page-context", add_preview)
     # Late, so that the theme has made its buttons by then.

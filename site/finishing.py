@@ -32,6 +32,10 @@ PICTURE = re.compile(r"<img (?![^>]*\bwidth=)[^>]*>")
 # The first one is seen at once, and so is the logo.
 SEEN_AT_ONCE = re.compile(r'class="[^"]*\b(?:logo|first)')
 VIEWPORT = re.compile(r'<meta name="viewport"[^>]*>')
+# Long names break where their parts meet, and nowhere else.
+CELL = re.compile(r"<t[dh]\b.*?</t[dh]>", re.DOTALL)
+CODE = re.compile(r"<code\b.*?</code>", re.DOTALL)
+JOINT = re.compile(r"(?<=[a-z0-9][_.])(?=[A-Za-z])|(?<=[a-z])(?=[A-Z])|(?<=\w\()(?=\w)")
 HAN = re.compile(r"[\u3400-\u9fff](?:[\u3400-\u9fff–、，。]*[\u3400-\u9fff])?")
 NOT_TEXT = re.compile(r"<(script|style|title)\b.*?</\1>|<[^>]*>", re.DOTALL)
 BUNDLE = re.compile(r"mathjax/([\w-]+\.js)")
@@ -49,7 +53,7 @@ def finished(text, folder=None):
     text = text.replace('data-theme="auto"', 'data-theme="light"')
     text = VIEWPORT.sub("", ICONS.sub("", text), max(0, len(VIEWPORT.findall(text)) - 1))
     text = PICTURE.sub(lambda picture: sized(picture[0], folder), text)
-    text = with_chinese_marked(text)
+    text = with_chinese_marked(CELL.sub(lambda cell: CODE.sub(breakable, cell[0]), text))
     if 'id="search-results"' not in text:
         text = SEARCH.sub("", text)
     if "data-figure=" not in text:
@@ -76,6 +80,13 @@ def size_of(picture):
         return struct.unpack(">II", picture[16:24])
     box = re.search(rb'viewBox="([^"]+)"', picture)[1].split()
     return round(float(box[2])), round(float(box[3]))
+
+
+def breakable(code):
+    """A name in a table, with places where it may break."""
+    if "<wbr>" in code[0]:
+        return code[0]
+    return re.sub(r">([^<]+)<", lambda t: f">{JOINT.sub('<wbr>', t[1])}<", code[0])
 
 
 def with_chinese_marked(text):

@@ -102,7 +102,7 @@ FORMULAS = {
     ),
     r"T^2 \operatorname{KL}(\operatorname{softmax}(v/T) \Vert "
     r"\operatorname{softmax}(z/T))": distillation,
-    r"J = \operatorname{diag}(p) - p\,p^{\mathsf T}": lambda g: jacobian(probs(g.z)),
+    r"J = \operatorname{diag}(p) - p\,p^\top": lambda g: jacobian(probs(g.z)),
     r"p": lambda g: probs(g.z),
     r"p - \operatorname{onehot}(y)": lambda g: minus(probs(g.z), one_hot(g.y, g.z)),
     r"p - t": lambda g: minus(probs(g.z), g.t),

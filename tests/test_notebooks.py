@@ -4,15 +4,18 @@ The last tests plant faults, because a rule that nobody has seen fail is not a r
 """
 
 import copy
+import io
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import nbformat
 import pytest
 import yaml
 
+from companion.book.plotting import SMALL, WIDTH, book_style
 from tools import chapter_rules
 from tools.refresh import canonical
 
@@ -72,30 +75,33 @@ def text(source):
 
 
 def picture(data, alt):
-    output = nbformat.v4.new_output("display_data", {"image/png": data})
+    output = nbformat.v4.new_output("display_data", {"image/svg+xml": data})
     cell = code("plt.show()", [output])
     cell.metadata["mystnb"] = {"image": {"alt": alt}}
     return cell
 
 
-def some_pictures():
-    """A blank and a drawn PNG, in base64."""
-    import base64
-    import io
-
-    import matplotlib.image
-    import numpy as np
-
-    for pixels in (np.ones((4, 4, 3)), np.random.default_rng(0).random((4, 4, 3))):
-        buffer = io.BytesIO()
-        matplotlib.image.imsave(buffer, pixels, format="png")
-        yield base64.b64encode(buffer.getvalue()).decode()
+def drawing(curve=True, inches=WIDTH, points=SMALL):
+    """A figure as the chapters store it."""
+    book_style()
+    fig, ax = plt.subplots(figsize=(inches, 2))
+    ax.set_xlabel("x", fontsize=points)
+    ax.plot([0, 1], [0, 1]) if curve else ax.axis("off")
+    file = io.StringIO()
+    fig.savefig(file, format="svg", metadata={"Date": None})
+    plt.close(fig)
+    return file.getvalue()
 
 
-BLANK, DRAWN = some_pictures()
 ALT = "Two curves that meet at the origin and then part."
 CLOSED = text("\n".join(f"## {heading}" for heading in chapter_rules.CLOSING))
 PREDICTS = text("> **Predict.** A sign?\n\n" * 4)
+PROMPT = text("Words.\n\n> **Predict.** A sign?\n> - plus\n> - minus")
+ANSWERED = text("<details><summary>Answer</summary>\n\nPlus.\n\n</details>")
+OPENED = (
+    "# Topic\n\n*The question?*\n\n**You will** see. **You need** exp. **About 5 minutes.**"
+)
+CHECKED = ["hide-cell", "checked"]
 ERROR = nbformat.v4.new_output("error", ename="E", evalue="", traceback=[])
 STREAM = nbformat.v4.new_output("stream", name="stdout", text="p = 0.2447\n")
 
@@ -108,9 +114,32 @@ GOOD_AND_BAD = {
         [code("1"), code("2"), code("3")],
     ),
     "only_known_tags": ([code("1", tags=["hide-input"])], [code("1", tags=["hidden"])]),
+    "folds_say_what_is_in_them": (
+        [
+            code("# the sum is 1\nassert 1", tags=CHECKED),
+            code("1", tags=["hide-input", "figure"]),
+        ],
+        [code("assert 1", tags=["hide-cell"])],
+    ),
+    "answers_stand_after_what_they_answer": (
+        [PROMPT, code("p"), ANSWERED],
+        [PROMPT, code("p"), text("Plus, as you see."), ANSWERED],
+    ),
+    "sections_say_whether_they_are_essential": (
+        [text("## Why?\n\n*Deeper · 5 minutes · needs an integral.*\n\nSo."), CLOSED],
+        [text("## Why?\n\nSo.")],
+    ),
+    "opens_as_every_chapter": ([text(OPENED)], [text(OPENED.replace("*The question?*", ""))]),
+    "shown_code_runs_as_shown": (
+        [code("x = 1"), code("# x\ny = x", tags=CHECKED), code("y = 2"), code("y")],
+        [code("x = 1"), code("# x\ny = x", tags=CHECKED), code("y")],
+    ),
     "no_line_ends_in_a_semicolon": ([code("1")], [code("plot();")]),
     "no_path_of_a_machine": ([code("1")], [code("open('/home/me/x')")]),
-    "figures_can_be_seen_and_read_aloud": ([picture(DRAWN, ALT)], [picture(BLANK, ALT)]),
+    "figures_can_be_seen_and_read_aloud": (
+        [picture(drawing(), ALT)],
+        [picture(drawing(curve=False), ALT)],
+    ),
     "formulas_are_evaluated": (
         [text("$$\nx\n$$"), code("assert x == y")],
         [text("$$\nx\n$$"), code("x == y")],
@@ -131,14 +160,51 @@ def test_the_rule_tells_good_from_bad(rule):
     assert list(rule(nbformat.v4.new_notebook(cells=copy.deepcopy(bad)))) != []
 
 
-def test_an_alt_text_is_no_file_name():
-    cells = [picture(DRAWN, "_images/fb932db0aaaaaaaaaaaaaaaaaaaaaaaaaaaa.png")]
-    notebook = nbformat.v4.new_notebook(cells=cells)
+SPOILED = {
+    "remove-cell": [code("assert 1", tags=["remove-cell"])],
+    "two names": [code("# so\n1", tags=["hide-cell", "checked", "figure"])],
+    "no comment": [code("assert 1", tags=CHECKED)],
+}
+
+
+@pytest.mark.parametrize("cells", SPOILED.values(), ids=SPOILED)
+def test_what_is_in_a_fold_is_said(cells):
+    notebook = nbformat.v4.new_notebook(cells=copy.deepcopy(cells))
+    assert list(chapter_rules.folds_say_what_is_in_them(notebook)) != []
+
+
+UNREADABLE = {
+    "file name": picture(drawing(), "_images/fb932db0aaaaaaaaaaaaaaaaaaaaaaaaaaaa.png"),
+    "two texts for one figure": picture(drawing(), f"{ALT}\n{ALT}"),
+    "too wide": picture(drawing(inches=WIDTH + 1), ALT),
+    "too small": picture(drawing(points=SMALL - 1), ALT),
+}
+
+
+@pytest.mark.parametrize("cell", UNREADABLE.values(), ids=UNREADABLE)
+def test_a_figure_that_cannot_be_read_is_found(cell):
+    notebook = nbformat.v4.new_notebook(cells=[copy.deepcopy(cell)])
     assert list(chapter_rules.figures_can_be_seen_and_read_aloud(notebook)) != []
 
 
+def test_a_figure_is_the_same_each_time():
+    assert drawing() == drawing()
+
+
+def test_a_generator_of_the_shown_code_is_not_drawn_from():
+    cells = [code("rng = make()"), code("# noise\nassert rng.normal()", tags=CHECKED)]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    assert list(chapter_rules.shown_code_runs_as_shown(notebook)) != []
+
+
+SVG = '<svg><path d="{}"/><text>{}</text></svg>'
 # One cell, what it stores, its tags, and whether `make test` shall accept it.
+PLAIN = "<IPython.core.display.SVG object>"
+SHOW = "from IPython.display import SVG, display; display(SVG('{}'))"
 COMPARED = {
+    "figure": (SHOW.format(SVG.format(1, "2.0")), SVG.format(9, "2.0001"), [], True),
+    "label of a figure": (SHOW.format(SVG.format(1, "loss")), SVG.format(1, "p"), [], False),
+    "curve less": (SHOW.format("<svg><text>p</text></svg>"), SVG.format(1, "p"), [], False),
     "equal": ("print(0.125, 7)", "0.125 7\n", [], True),
     "float within the tolerance": ("print(0.125, 7)", "0.12506 7\n", [], True),
     "float outside the tolerance": ("print(0.125, 7)", "0.1253 7\n", [], False),
@@ -158,9 +224,12 @@ def test_nbval_accepts_and_refuses_as_stated(tmp_path):
     shutil.copy(ROOT / "conftest.py", tmp_path)
     shutil.copytree(ROOT / "tools", tmp_path / "tools")
     for name, (source, stored, tags, _) in COMPARED.items():
-        outputs = (
-            [nbformat.v4.new_output("stream", name="stdout", text=stored)] if stored else []
-        )
+        outputs = []
+        if stored.startswith("<svg"):
+            data = {"image/svg+xml": stored, "text/plain": PLAIN}
+            outputs = [nbformat.v4.new_output("display_data", data)]
+        elif stored:
+            outputs = [nbformat.v4.new_output("stream", name="stdout", text=stored)]
         notebook = nbformat.v4.new_notebook(cells=[code(source, outputs, tags)])
         nbformat.write(notebook, tmp_path / f"{name.replace(' ', '_')}.ipynb")
     run = subprocess.run(

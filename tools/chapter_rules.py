@@ -4,6 +4,7 @@ Each rule takes a notebook and yields one sentence per fault, so that `tests/tes
 can run every rule on every chapter, and on chapters with planted faults.
 """
 
+import ast
 import re
 
 from companion.book.plotting import SMALL, WIDTH
@@ -110,6 +111,44 @@ def opens_as_every_chapter(notebook):
             yield f"the first cell lacks {words!r}"
 
 
+def shown_code_runs_as_shown(notebook):
+    """What stands open on the page needs nothing from the cells that only check."""
+    owner = {}
+    for cell in _code(notebook):
+        if cell.source.startswith(FIRST_CELLS):
+            continue
+        tree = ast.parse(re.sub(r"^[%!].*", "", cell.source, flags=re.M))
+        checks = "checked" in _tags(cell)
+        loads = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+        drawn = {
+            n.value.id
+            for n in ast.walk(tree)
+            if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name)
+        }
+        if checks and any(owner.get(name) == "shown" for name in drawn if "rng" in name):
+            yield f"a checked cell draws from a generator of the shown code: {_start(cell)}"
+        borrowed = sorted(n for n in loads - _bound(tree) if owner.get(n) == "checked")
+        if borrowed and not checks:
+            yield f"shown code needs {borrowed} of a checked cell: {_start(cell)}"
+        owner |= dict.fromkeys(_bound(tree), "checked" if checks else "shown")
+
+
+def _bound(tree):
+    """The names that a cell binds for the cells after it."""
+    names, waiting = set(), list(tree.body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {(a.asname or a.name).partition(".")[0] for a in node.names}
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif not isinstance(node, ast.Lambda | ast.comprehension | ast.ListComp | ast.DictComp):
+            waiting += ast.iter_child_nodes(node)
+    return names
+
+
 def no_line_ends_in_a_semicolon(notebook):
     # nbval would show the output that the semicolon hides.
     for cell in _code(notebook):
@@ -205,6 +244,7 @@ RULES = [
     answers_stand_after_what_they_answer,
     sections_say_whether_they_are_essential,
     opens_as_every_chapter,
+    shown_code_runs_as_shown,
     no_line_ends_in_a_semicolon,
     no_path_of_a_machine,
     figures_can_be_seen_and_read_aloud,
