@@ -10,7 +10,7 @@
   const NAMES = {term: 8, function: 5}; // after a heading; a word of the glossary before prose
   const [TITLE, PROSE, CODE] = [0, 1, 2];
   // What a page is to somebody who searches, and a section among those of its page.
-  const PAGES = [[/\/api_/, 0.15], [/\/(teaching|bibliography|index)\./, 0.5], [/\/cheat_sheet/, 0.85]];
+  const PAGES = [[/\/api_/, 0.15], [/\/(about|teaching|bibliography|index)\./, 0.5], [/\/cheat_sheet/, 0.85]];
   const SECTIONS = [[/^exercise/, 0.35], [/^(what-you-can-now-say|sources|further-reading)/, 0.7]];
   const SPLIT = 0.6; // log sum exp where log-sum-exp was typed
   const LONGEST = 300; // letters of a query that are read
@@ -454,9 +454,11 @@
     const before = text.slice(Math.max(0, best - 120), best);
     const sentence = Math.max(...[". ", "? ", "! ", "。"].map((end) => before.lastIndexOf(end)));
     if (best < 80) from = 0;
-    else if (sentence >= 0) from = best - before.length + sentence + (before[sentence] === "。" ? 1 : 2);
+    else if (sentence >= 0) // a full stop of Chinese has no space after it
+      from = best - before.length + sentence + (before[sentence] === "。" ? 1 : 2);
     else from = text.indexOf(" ", from) + 1 || from;
     if (from > best) from = best;
+    while (from < best && /[\s·|]/.test(text[from])) from++;
     let to = Math.min(text.length, from + length);
     if (to < text.length) {
       const space = text.lastIndexOf(" ", to);
