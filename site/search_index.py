@@ -18,19 +18,19 @@ from bs4 import BeautifulSoup, Comment, NavigableString
 
 SCRIPT = "search_sections.js"
 OF_SPHINX = ("language_data.js", "searchtools.js")
-LOADED = re.compile(r"\s*<script[^>]*(?:searchindex|searchtools|language_data)\.js[^>]*></script>")
+LOADED = re.compile(r"\s*<script[^>]*(?:searchindex|searchtools|language_data)\.js[^>]*>.*?>")
 NEEDS_SCRIPTS = """<noscript>
   <p>The search needs scripts. Without them there is the <a href="genindex.html">index</a> of
   the words that this book explains{glossary}.</p>
 </noscript>"""
 AND_GLOSSARY = ', and the <a href="{}">glossary</a>, which explains them'
-NOSCRIPT = re.compile(r'(<div class="bd-search-container">.*?)<noscript>.*?</noscript>', re.DOTALL)
+NOSCRIPT = re.compile(r'("bd-search-container">.*?)<noscript>.*?</noscript>', re.DOTALL)
 ARTICLE = re.compile(r"<article\b.*</article>", re.DOTALL)
 
 # What is on the page for use, not for reading.
-CHROME_TAGS = {"button", "input", "nav", "script", "select", "style", "summary", "svg", "template"}
+CHROME_TAGS = {"button", "input", "nav", "script", "select", "style", "summary", "svg"}
 CHROME = {
-    "headerlink", "interactive", "letters", "linenos", "mark", "onlyprint", "prev-next-area",
+    "headerlink", "letters", "linenos", "mark", "onlyprint", "prev-next-area",
     "section-number", "toctree-wrapper", "used-in", "where-to-run",
 }  # fmt: skip
 # The words of these stand apart, though there is no space between them.
@@ -55,6 +55,7 @@ SIGNS = {
     "lceil": "⌈", "rceil": "⌉", "oplus": "⊕", "otimes": "⊗", "circ": "∘", "prime": "′",
     "succeq": "⪰", "preceq": "⪯", "bullet": "•", "star": "⋆", "ast": "∗",
 }  # fmt: skip
+NO_SIGN = "\\"
 
 
 def plain(formula):
@@ -78,9 +79,7 @@ def plain(formula):
         text = re.sub(r"\\[dt]?frac\s*(\w)\s*(\w)", r"\1/\2", text)
         text = re.sub(r"\\sqrt\s*(?:\{([^{}]*)\}|(\w))", root, text)
         text = re.sub(r"([_^])\s*\{([^{}\\]*)\}", script, text)
-    text = re.sub(
-        r"\\([A-Za-z]+)", lambda found: f" {SIGNS[found[1]]} " if found[1] in SIGNS else "\\", text
-    )
+    text = re.sub(r"\\([A-Za-z]+)", lambda found: f" {SIGNS.get(found[1], NO_SIGN)} ", text)
     text = text.replace(r"\|", "‖").replace(r"\{", "⦃").replace(r"\}", "⦄").replace(r"\%", "%")
     text = re.sub(r"[{}]", "", text).replace("⦃", "{").replace("⦄", "}")
     text = re.sub(r"\^\s*ᵀ", "ᵀ", text)
@@ -88,7 +87,7 @@ def plain(formula):
     text = re.sub(r"\s+([,.;:)\]])", r"\1", re.sub(r"([(\[])\s+", r"\1", text))
     text = re.sub(r"(?<=\w)\s+(?=\()", "", text)
     text = re.sub(r"(^|[(=,:≈≤≥])\s*-\s*(?=\S)", r"\1 −", text).replace("( −", "(−")
-    return "" if "\\" in text else " ".join(text.split())
+    return "" if NO_SIGN in text else " ".join(text.split())
 
 
 def accented(accent):
@@ -185,7 +184,7 @@ def step(tag, entry, field, found):
 
 
 def shown_code(classes, code):
-    """What is worth finding in the code of a cell: of a check what it says, of a figure nothing."""
+    """What one would look for in code: of a check what it says, of a figure nothing."""
     if classes and {"tag_imports", "tag_figure"}.intersection(classes):
         return ""
     if "tag_checked" in classes:
@@ -204,7 +203,7 @@ def summary_of(details):
 
 
 def read_source(tag, entry, found):
-    """A source of the bibliography, by its authors. A point after a single letter ends no names."""
+    """A source, by its authors. A point after a single letter does not end their names."""
     read(tag, entry, "prose", found)
     words = re.sub(r"^\s*\[.*?\]", "", " ".join(entry.text["prose"].split())).strip()
     authors, _, rest = re.sub(r"(?<!\b[A-Z])\. ", ".\n", words, count=1).partition("\n")

@@ -7,10 +7,11 @@
   const ROOT = document.documentElement.dataset.content_root || "./";
   const FIELDS = ["title", "prose", "code", "hidden", "page"];
   const WEIGHTS = {title: 12, prose: 3, code: 1, hidden: 0.4, page: 1.5};
-  const NAMES = {term: 8, function: 5}; // after a heading; a word of the glossary before prose
+  const [GLOSSARY_NAME, FUNCTION_NAME] = [8, 5]; // after a heading, the first before prose
+  const OUTPUT = 2.5; // in place of code, for a number with decimals: it was copied from one
   const [TITLE, PROSE, CODE] = [0, 1, 2];
   // What a page is to somebody who searches, and a section among those of its page.
-  const PAGES = [[/\/api_/, 0.15], [/\/(about|teaching|bibliography|index)\./, 0.5], [/\/cheat_sheet/, 0.85]];
+  const PAGES = [[/\/api_/, 0.15], [/\/(about|teaching|bibliography|index)\./, 0.5], [/\/cheat_sheet/, 0.7]];
   const SECTIONS = [[/^exercise/, 0.35], [/^(what-you-can-now-say|sources|further-reading)/, 0.7]];
   const SPLIT = 0.6; // log sum exp where log-sum-exp was typed
   const LONGEST = 300; // letters of a query that are read
@@ -36,10 +37,13 @@
     derivation, 推导
     exercise, 练习
   `;
-  // From the first to the others, and weakly.
-  const NEAR = `overflow, inf, nan
-    underflow, subnormal
-    nan, not a number`;
+  // From the first to the others, and how near they are.
+  const NEAR = [
+    [0.15, "overflow", "inf", "nan"],
+    [0.15, "underflow", "subnormal"],
+    [0.15, "nan", "not a number"],
+    [0.6, "-100", "ignore_index", "ignore"],
+  ];
   const IDLE = new Set(
     ("a an and are as at be by can do does for from get give gives how i if in is it its me my of " +
       "on or so that the this to was what when where which who why with you 的 了 是 吗 呢 和 与 " +
@@ -172,16 +176,19 @@
       if (!same.has(key)) same.set(key, []);
       if (keyOf(other) !== key) same.get(key).push([other, weight]);
     };
-    const each = (table, use) =>
-      table.trim().split("\n").forEach((line) => use(line.split(",").map((name) => name.trim())));
-    each(SAME, (names) => names.forEach((a) => names.forEach((b) => set(a, b, 0.7))));
-    each(NEAR, ([first, ...others]) => others.forEach((other) => set(first, other, 0.15)));
+    const everyWay = (names, weight) => names.forEach((a) => names.forEach((b) => set(a, b, weight(a))));
+    for (const line of SAME.trim().split("\n")) everyWay(line.split(",").map((name) => name.trim()), () => 0.7);
+    for (const [weight, first, ...others] of NEAR) others.forEach((other) => set(first, other, weight));
     for (const {kind, names} of entries)
-      if (kind === "term") names.forEach((a) => names.forEach((b) => set(a, b, HAN.test(a) ? 0.8 : 0.4)));
+      if (kind === "term") everyWay(names, (name) => (HAN.test(name) ? 0.8 : 0.4));
     return same;
   }
 
-  const keyOf = (name) => tokens(name).map((token) => (HAN.test(token.word) ? token.word : stem(token.word))).join(" ");
+  function keyOf(name) {
+    const words = tokens(name).map((token) => token.word);
+    const busy = words.filter((word) => !IDLE.has(word));
+    return (busy.length ? busy : words).map((word) => (HAN.test(word) ? word : stem(word))).join(" ");
+  }
 
   // ---- What was typed ----------------------------------------------------------------------
 
@@ -321,18 +328,23 @@
   }
 
   // What a sequence is worth in each entry: Map(entry -> {score, hits: Map(field -> hit)}).
-  function worth(found) {
+  function worth(found, isPrecise) {
     const entries = new Map();
     for (const [key, hit] of found) {
       const [number, field] = [key >> 3, key & 7];
       const {kind, weight} = book.entries[number];
       const long = book.lengths.get(key) / book.average[field];
       const often = (2.2 * hit.times) / (hit.times + 1.2 * (0.35 + 0.65 * long));
-      let score = WEIGHTS[FIELDS[field]] * often;
+      let score = (field === CODE && isPrecise ? OUTPUT : WEIGHTS[FIELDS[field]]) * often;
       if (field === TITLE) {
         const words = hit.places.reduce((most, [, count]) => Math.max(most, count), 1);
         const share = Math.min(1, words / book.lengths.get(key));
-        score = (NAMES[kind] ?? WEIGHTS.title * (0.7 + 0.3 * share)) * hit.like;
+        score = hit.like * {
+          section: WEIGHTS.title * (0.7 + 0.3 * share),
+          term: GLOSSARY_NAME,
+          function: FUNCTION_NAME * (0.2 + 0.8 * share),
+          source: WEIGHTS.prose,
+        }[kind];
       }
       score *= field === TITLE && kind !== "section" ? 1 : weight;
       if (!entries.has(number)) entries.set(number, {score: 0, hits: new Map()});
@@ -349,13 +361,14 @@
     terms.forEach((term, number) => {
       const best = new Map();
       for (const way of term.ways) {
-        const parts = way.sequences.map((sequence) => worth(places(sequence, term.last && !way.other)));
+        const parts = way.sequences.map((sequence) => worth(places(sequence, term.last && !way.other), /\.\d\d/.test(sequence[0])));
         for (const entry of parts[0].keys())
           if (parts.every((part) => part.has(entry))) {
             const score = (way.weight * parts.reduce((sum, part) => sum + part.get(entry).score, 0)) / parts.length;
             const hits = parts.flatMap((part) => [...part.get(entry).hits]);
             const before = best.get(entry);
-            best.set(entry, {score: Math.max(score, before?.score ?? 0), hits: [...(before?.hits ?? []), ...hits]});
+            const [more, less] = [Math.max(score, before?.score ?? 0), Math.min(score, before?.score ?? 0)];
+            best.set(entry, {score: more + 0.5 * less, hits: [...(before?.hits ?? []), ...hits]});
           }
       }
       const rare = Math.log(1 + book.entries.length / (1 + best.size));
@@ -385,10 +398,12 @@
     return {results: list, all: !some};
   }
 
-  // The neighbours in a query, idle words included.
+  // The neighbours in a query, idle words included, but not the parts of one word.
   function pairs(typed) {
-    const list = tokens(typed.normalize("NFKC").slice(0, LONGEST)).map((token) => token.word);
-    return list.slice(1).map((word, i) => [meant(list[i]), meant(word)]);
+    const list = tokens(typed.normalize("NFKC").slice(0, LONGEST));
+    const inOne = new Set(list.flatMap(({parts = 1}, i) => Array.from({length: parts - 1}, (_, n) => i + n)));
+    const apart = list.slice(1).map((_, i) => i).filter((i) => !inOne.has(i));
+    return apart.map((i) => [meant(list[i].word), meant(list[i + 1].word)]);
   }
 
   // The share of neighbours in the query that are neighbours in an entry: in its title, its prose
