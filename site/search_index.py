@@ -30,7 +30,7 @@ ARTICLE = re.compile(r"<article\b.*</article>", re.DOTALL)
 # What is on the page for use, not for reading.
 CHROME_TAGS = {"button", "input", "nav", "script", "select", "style", "summary", "svg"}
 CHROME = {
-    "headerlink", "letters", "linenos", "mark", "onlyprint", "prev-next-area",
+    "drawing", "headerlink", "letters", "linenos", "mark", "onlyprint", "prev-next-area",
     "section-number", "toctree-wrapper", "used-in", "where-to-run",
 }  # fmt: skip
 # The words of these stand apart, though there is no space between them.
@@ -164,8 +164,9 @@ def step(tag, entry, field, found):
     elif tag.name == "dl" and "py" in classes:
         read_function(tag, found)
     elif entry and ("math" in classes or tag.name in ("math", "mjx-container")):
+        tex = tag.select_one(".tex") or tag  # in a page that was finished before
         # A displayed formula is no part of a sentence that one could quote.
-        entry.text[field] += plain(tag.get_text()) if tag.name == "span" else ""
+        entry.text[field] += plain(tex.get_text()) if tag.name == "span" else ""
     elif re.fullmatch("h[1-6]", tag.name):
         read(tag, entry, "title", found)
     elif tag.name == "details" and HIDDEN.match(summary_of(tag)):
@@ -174,13 +175,16 @@ def step(tag, entry, field, found):
         return  # the solution itself
     elif entry and "cell_input" in classes and (cell := tag.find_parent(class_="cell")):
         entry.text["code"] += f"\n{shown_code(cell['class'], tag.get_text())}\n"
-    elif field == "prose" and (tag.name == "pre" or classes & {"cell_output", "doctest"}):
+    elif "doctest" in classes:
+        return  # an example of the reference: long, and nobody looks for it
+    elif field == "prose" and (tag.name == "pre" or "cell_output" in classes):
         read(tag, entry, "prose" if tag.select("table, .myst-md") else "code", found)
     else:
         read(tag, entry, field, found)
     if entry and tag.name in APART:
         cell = tag.name in ("td", "th") and tag.find_next_sibling(("td", "th"))
-        entry.text[field] += " · " if cell and tag.get_text().strip() else "\n"
+        choice = tag.name == "li" and tag.find_parent(class_="predict")
+        entry.text[field] += " · " if tag.get_text().strip() and (cell or choice) else "\n"
 
 
 def shown_code(classes, code):
@@ -304,8 +308,8 @@ def in_order(env):
 def setup(app):
     app.connect("builder-inited", without_own_index)
     app.connect("html-collect-pages", search_page)
-    # Early: of the pages as Sphinx wrote them, before formulas are set and words are marked.
-    app.connect("build-finished", finish, priority=400)
+    # First of all: of the pages as Sphinx wrote them, without pictures and formulas for the eye.
+    app.connect("build-finished", finish, priority=300)
     app.add_css_file("search.css")
     app.add_js_file("search_dialog.js", loading_method="defer")
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -21,7 +21,7 @@ FIRST = {
     # Words of a subject: a heading before the glossary, the glossary before prose.
     "overflow": "glossary#term-overflow",
     "log1p": "numerical_stability#where-do-the-last-digits-go | glossary#term-log1p",
-    "temperature": "derivation#what-does-a-temperature-do",
+    "temperature": "derivation#what-does-a-temperature-do | distillation#which-temperature",
     "mask": "numerical_stability#what-does-a-mask-need",
     "clip": "numerical_stability#is-a-clip-a-cure",
     "axis": "derivation#which-axis",
@@ -35,8 +35,8 @@ FIRST = {
     # Whatever the case, hyphens, underscores, the plural, one slip of the finger.
     "LogSumExp": "glossary#term-log-sum-exp",
     "log sum exp": "glossary#term-log-sum-exp",
-    "temperatures": "derivation#what-does-a-temperature-do",
-    "temperture": "derivation#what-does-a-temperature-do",
+    "temperatures": "derivation#what-does-a-temperature-do | distillation#which-temperature",
+    "temperture": "derivation#what-does-a-temperature-do | distillation#which-temperature",
     # Other names.
     "softmax loss": "glossary#term-softmax-loss",
     "nll": "framework_equivalents#what-is-inside-the-loss",
@@ -58,6 +58,7 @@ FIRST = {
     "88.72": "numerical_stability#where-does-exp-leave-the-floats",
     "ignore_index": "framework_equivalents#what-is-a-mean",
     "from_logits": "framework_equivalents#logits-or-probabilities",
+    "tf.clip_by_value": "numerical_stability#is-a-clip-a-cure",
     "np.log1p": "numerical_stability#where-do-the-last-digits-go",
     "InvalidArgumentError": "framework_equivalents#what-is-a-label",
     "softmax_cross_entropy_with_labels": "api_core#companion.losses."
@@ -277,7 +278,7 @@ def test_a_number_that_only_an_output_has_is_shown_in_its_line(searching):
 def test_some_of_the_words_are_better_than_nothing(searching):
     visit = searching("temperature zeppelin")
     assert status(visit).startswith("No section has all of these words.")
-    assert first(visit) == FIRST["temperature"]
+    assert first(visit) in FIRST["temperature"]
 
 
 def test_nothing_found_leads_on(searching):
