@@ -1,13 +1,16 @@
 """Builds the book from a copy of what git would give to a newcomer."""
 
+import io
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import nbformat
 
+from companion.book.plotting import SMALL, WIDTH, book_style
 from tools.refresh import canonical
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -77,6 +80,18 @@ def set_config(folder, **lines):
         text, found = re.subn(rf"^( *{key}:).*$", rf"\1 {value}", text, flags=re.MULTILINE)
         assert found == 1, key
     file.write_text(text, encoding="utf-8")
+
+
+def drawing(curve=True, inches=WIDTH, points=SMALL):
+    """A figure as the chapters store it."""
+    book_style()
+    fig, ax = plt.subplots(figsize=(inches, 2))
+    ax.set_xlabel("x", fontsize=points)
+    ax.plot([0, 1], [0, 1]) if curve else ax.axis("off")
+    file = io.StringIO()
+    fig.savefig(file, format="svg", metadata={"Date": None})
+    plt.close(fig)
+    return file.getvalue()
 
 
 def build(folder):

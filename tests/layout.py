@@ -13,8 +13,9 @@ CUT = """(selector) => [...document.querySelectorAll(selector)]
 TEXT_OF_FIGURES = """() => [...document.querySelectorAll(".drawing svg text")]
     .filter(text => text.textContent.trim() && text.getScreenCTM() && text.checkVisibility())
     .map(text => {
-        const m = text.getScreenCTM();
-        return [parseFloat(getComputedStyle(text).fontSize) * Math.hypot(m.a, m.b), text.textContent];
+        const { a, b } = text.getScreenCTM();
+        const size = parseFloat(getComputedStyle(text).fontSize) * Math.hypot(a, b);
+        return [size, text.textContent];
     })"""
 BESIDE_FIGURES = """() => [...document.querySelectorAll(".drawing svg")]
     .filter(svg => svg.checkVisibility())

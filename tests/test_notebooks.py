@@ -4,18 +4,17 @@ The last tests plant faults, because a rule that nobody has seen fail is not a r
 """
 
 import copy
-import io
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import nbformat
 import pytest
 import yaml
+from book import drawing
 
-from companion.book.plotting import SMALL, WIDTH, book_style
+from companion.book.plotting import SMALL, WIDTH
 from tools import chapter_rules
 from tools.refresh import canonical
 
@@ -79,18 +78,6 @@ def picture(data, alt):
     cell = code("plt.show()", [output])
     cell.metadata["mystnb"] = {"image": {"alt": alt}}
     return cell
-
-
-def drawing(curve=True, inches=WIDTH, points=SMALL):
-    """A figure as the chapters store it."""
-    book_style()
-    fig, ax = plt.subplots(figsize=(inches, 2))
-    ax.set_xlabel("x", fontsize=points)
-    ax.plot([0, 1], [0, 1]) if curve else ax.axis("off")
-    file = io.StringIO()
-    fig.savefig(file, format="svg", metadata={"Date": None})
-    plt.close(fig)
-    return file.getvalue()
 
 
 ALT = "Two curves that meet at the origin and then part."

@@ -117,10 +117,14 @@ def test_folded_answers_print_as_the_reader_left_them(html, chromium):
     page = chromium.new_page()
     page.goto((html / "chapters" / "derivation.html").as_uri())
     page.emulate_media(media="print")
-    answers = page.locator("article details:not(.hide)")
+    answers = page.locator("article details:not(.hide, .gives)")  # hints, solutions
     answers.first.evaluate("details => { details.open = true; }")
     assert answers.first.locator("p").first.is_visible()
     assert not answers.nth(1).locator("p").first.is_visible()
+    given = page.locator("article details.gives .cell_output")
+    assert all(output.is_visible() for output in given.all())
+    page.emulate_media(media="screen")
+    assert not any(output.is_visible() for output in given.all())
     page.close()
 
 

@@ -14,7 +14,7 @@ async function forPaper() {
   }));
   const unset = [...document.querySelectorAll(".math")].filter((box) => !box.querySelector("mjx-container"));
   if (unset.length) throw new Error(`not set: ${unset[0].textContent}`);
-  const headings = [...document.querySelectorAll(".document :is(h1, h2, h3)")];
+  const headings = [...document.querySelectorAll(".document :is(h1, h2, h3, h4)")];
   return headings.filter((heading) => heading.checkVisibility()).map(headingText);
 }
 
@@ -23,9 +23,9 @@ function headingText(heading) {
   return heading.textContent.replace(/#\s*$/, "").replace(/\s+/g, " ").trim();
 }
 
-// Two chapters may use one id. Each gets the name of its document in front.
+// Two chapters may use one id. Each gets the name of its document in front; those of figures have it.
 function nameApart(box) {
-  for (const node of box.querySelectorAll("[id]")) node.id = `${box.id}--${node.id}`;
+  for (const node of box.querySelectorAll("[id]:not(svg *)")) node.id = `${box.id}--${node.id}`;
 }
 
 // Links to other pages of the book become links in the PDF, and the rest of the site is not there.
