@@ -308,7 +308,7 @@ def in_order(env):
 def setup(app):
     app.connect("builder-inited", without_own_index)
     app.connect("html-collect-pages", search_page)
-    # First of all: of the pages as Sphinx wrote them, without pictures and formulas for the eye.
+    # First of all: of the pages as Sphinx wrote them, before pictures and formulas are set.
     app.connect("build-finished", finish, priority=300)
     app.add_css_file("search.css")
     app.add_js_file("search_dialog.js", loading_method="defer")
