@@ -36,11 +36,11 @@ class SoftmaxRegression:
     bias: np.ndarray
 
     def logits(self, features):
-        """Scores of the classes, shape (N, K), for features of shape (N, D)."""
+        """Scores of the classes, shape (N, K), for features (N, D)."""
         return features @ self.weights + self.bias
 
     def predict(self, features):
-        """The class with the largest logit, shape (N,), for features of shape (N, D)."""
+        """The class with the largest logit, shape (N,), for features (N, D)."""
         return self.logits(features).argmax(axis=-1)
 
 
@@ -83,13 +83,15 @@ def fit(features, labels, num_classes, *, learning_rate, steps, l2=0.0):
     (array([0, 1]), True)
     """
     features = np.asarray(features, dtype=np.float64)
-    model = SoftmaxRegression(np.zeros((features.shape[1], num_classes)), np.zeros(num_classes))
+    shape = features.shape[1], num_classes
+    model = SoftmaxRegression(np.zeros(shape), np.zeros(num_classes))
     losses = np.empty(steps)
     for step in range(steps):
         logits = model.logits(features)
         losses[step] = softmax_cross_entropy_with_labels(logits, labels).mean()
         # Mean over the batch: each example's gradient is divided by N.
-        grad_logits = softmax_cross_entropy_with_labels_grad(logits, labels) / len(features)
+        grads = softmax_cross_entropy_with_labels_grad(logits, labels)
+        grad_logits = grads / len(features)
         grad_weights = features.T @ grad_logits + l2 * model.weights
         model = SoftmaxRegression(
             model.weights - learning_rate * grad_weights,

@@ -186,7 +186,7 @@ def test_without_scripts_the_sentence_stands(html, chromium, name):
     context = chromium.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto((html / "chapters" / f"{FIGURES[name]}.html").as_uri())
-    assert "Move it" in page.locator(f'.interactive[data-figure="{name}"]').text_content()
+    assert "On the web page" in page.locator(f'.interactive[data-figure="{name}"]').text_content()
     context.close()
 
 
