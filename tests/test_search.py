@@ -94,11 +94,9 @@ def searching(html, chromium):
 
     def search(query):
         visit.page.locator(".bd-search-container input").fill(query)
-        visit.page.evaluate("document.getElementById('search-status').textContent = '…'")
+        visit.page.evaluate("delete document.body.dataset.searched")
         visit.page.keyboard.press("Enter")
-        visit.page.wait_for_function(
-            "document.getElementById('search-status').textContent != '…'"
-        )
+        visit.page.wait_for_function("'searched' in document.body.dataset")
         return visit
 
     yield search
@@ -293,32 +291,31 @@ def test_nothing_found_leads_on(searching):
     visit.page.wait_for_url("**/chapters/glossary.html")
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        "<img src=x onerror=alert(1)>",
-        "<b>softmax</b> &lt;",
-        "softmax .*(+[",
-        "\\d+$^",
-        "😀 softmax",
-        "softmax " * 1000,
-        "上" * 1000,
-        "__proto__ constructor toString",
-        "-",
-        "_",
-        " ",
-        "1e999",
-    ],
-)
-def test_whatever_is_typed_is_text(html, chromium, query):
+TYPED = [
+    "<img src=x onerror=alert(1)>",
+    "<b>softmax</b> &lt;",
+    "softmax .*(+[",
+    "\\d+$^",
+    "😀 softmax",
+    "softmax " * 1000,
+    "上" * 1000,
+    "__proto__ constructor toString",
+    "-",
+    "_",
+    " ",
+    "1e999",
+]
+
+
+def test_whatever_is_typed_is_text(html, chromium):
     context = chromium.new_context()
     visit = Visit(context, html / "search.html")
-    visit.page.goto((html / "search.html").as_uri() + "?q=" + quote(query))
-    if query.strip():
-        visit.page.locator("#search-status:not(:empty)").wait_for()
-    assert visit.page.locator(".bd-search-container input").input_value() == query
-    assert visit.page.locator("#search-results :is(img, b, script)").count() == 0
-    assert [*faults(visit, "search")] == []
+    for query in TYPED:
+        visit.page.goto((html / "search.html").as_uri() + "?q=" + quote(query))
+        visit.page.wait_for_function("'searched' in document.body.dataset")
+        assert visit.page.locator(".bd-search-container input").input_value() == query
+        assert visit.page.locator("#search-results :is(img, b, script)").count() == 0, query
+        assert [*faults(visit, query)] == []
     context.close()
 
 
@@ -346,13 +343,13 @@ def test_the_dialog_leads_to_a_section(html, chromium, width):
     context = chromium.new_context(
         viewport={"width": width, "height": 800}, reduced_motion="reduce"
     )
-    visit = Visit(context, html / "chapters" / "glossary.html")
+    visit = Visit(context, html / "chapters" / "about.html")
     page = visit.page
     assert not [file for file in visit.files if file.name in (search_index.SCRIPT, "search.js")]
     page.keyboard.press("Control+k")
     page.keyboard.type("which axis")
     page.locator("dialog li > a").first.wait_for()
-    assert [*faults(visit, "glossary"), *visit.violations()] == []
+    assert [*faults(visit, "about"), *visit.violations()] == []
     page.keyboard.press("ArrowDown")
     assert page.evaluate("document.activeElement.textContent") == "Which axis?"
     page.keyboard.press("ArrowUp")
@@ -387,7 +384,7 @@ SIGNS_WITHOUT_A_FONT = """() => [...document.querySelectorAll("body *")].flatMap
         .map(content => e.outerHTML.slice(0, 80)))"""
 
 
-@pytest.mark.parametrize("name", ["search", "chapters/numerical_stability"])
+@pytest.mark.parametrize("name", ["search", "chapters/index"])
 def test_no_sign_is_an_empty_box(html, chromium, name):
     context = chromium.new_context()
     visit = Visit(context, html / f"{name}.html")
