@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 IMAGE = re.compile(
     r'<img alt="(?P<alt>[^"]*)"[^>]*? src="(?P<src>[^"]*_images/[^"]+\.svg)"[^>]*?/>'
 )
-PIXELS = 1.5  # of the screen for a point of the figure: text of 10 points is 15 pixels high
+PIXELS = 1.45  # of the screen for a point of the figure: text of 10 points is 14.5 pixels high
 INK = {
     "#000000": "currentColor",
     "#0072b2": "var(--book-blue)",
