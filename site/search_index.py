@@ -56,6 +56,21 @@ SIGNS = {
     "succeq": "⪰", "preceq": "⪯", "bullet": "•", "star": "⋆", "ast": "∗",
 }  # fmt: skip
 NO_SIGN = "\\"
+# What one copies from a screen and searches for, where the section that is about it does not
+# say it in these words. Searched, not quoted. tests/test_search.py gets these from the libraries.
+COPIED = {
+    "chapters/framework_equivalents.html#what-is-a-label": """
+        Expected floating point type for target with class probabilities, got Long
+        expected target dtype to be Long or Byte, but got Float
+        0D or 1D target tensor expected, multi-target not supported
+        Target -1 is out of bounds.
+        Class values must be non-negative.
+        Received a label value of 3 which is outside the valid range of [0, 3).""",
+    "chapters/framework_equivalents.html#where-are-the-classes": """
+        Expected target size [2, 4], got [2, 3]""",
+    "chapters/framework_equivalents.html#logits-or-probabilities": """
+        all elements of input should be between 0 and 1""",
+}
 
 
 def plain(formula):
@@ -252,6 +267,9 @@ def index(site, documents):
         article = ARTICLE.search((site / address).read_text(encoding="utf-8"))
         of_page = entries(BeautifulSoup(article[0], "html.parser")) if article else []
         if of_page:
+            for entry in of_page:
+                words = COPIED.get(f"{address}#{entry[0]}", "").split()
+                entry[-1] = " ".join([entry[-1], *words]).strip()
             of_page[0][0] = ""  # the page itself
             found += [[len(pages), *entry] for entry in of_page]
             pages.append([address, of_page[0][2]])

@@ -60,6 +60,11 @@ FIRST = {
     "from_logits": "framework_equivalents#logits-or-probabilities",
     "tf.clip_by_value": "numerical_stability#is-a-clip-a-cure",
     "np.log1p": "numerical_stability#where-do-the-last-digits-go",
+    "Expected floating point type": "framework_equivalents#what-is-a-label",
+    "RuntimeError: Expected floating point type for target with class probabilities, got Long": "framework_equivalents#what-is-a-label",
+    "IndexError: Target 10 is out of bounds.": "framework_equivalents#what-is-a-label",
+    "Received a label value of 7 which is outside the valid range of [0, 7)": "framework_equivalents#what-is-a-label",
+    "Expected target size [2, 4], got [2, 3]": "framework_equivalents#where-are-the-classes",
     "InvalidArgumentError": "framework_equivalents#what-is-a-label",
     "softmax_cross_entropy_with_labels": "api_core#companion.losses."
     "softmax_cross_entropy_with_labels",
@@ -157,6 +162,31 @@ def test_a_section_that_is_not_in_the_index_is_noticed(html, content):
     assert missing(html, content | {"entries": less}) == {
         ("chapters/derivation.html", "which-axis")
     }
+
+
+def test_errors_that_are_copied_are_those_of_the_libraries(content, tensorflow):
+    import torch
+    from torch.nn import functional
+
+    scores, whole = torch.zeros(2, 3), torch.tensor([[0, 1, 0], [1, 0, 0]])
+    sparse = tensorflow.nn.sparse_softmax_cross_entropy_with_logits
+    calls = [
+        lambda: functional.cross_entropy(scores, whole),
+        lambda: functional.cross_entropy(scores, torch.tensor([0.0, 1.0])),
+        lambda: functional.cross_entropy(scores, torch.tensor([[0], [1]])),
+        lambda: functional.cross_entropy(scores, torch.tensor([0, -1])),
+        lambda: functional.one_hot(torch.tensor([-1])),
+        lambda: sparse(labels=[0, 3], logits=tensorflow.zeros((2, 3))),
+        lambda: functional.cross_entropy(torch.zeros(2, 3, 4), torch.zeros(2, 3).long()),
+        lambda: functional.binary_cross_entropy(torch.tensor([2.0]), torch.tensor([1.0])),
+    ]
+    lines = [line.strip() for said in search_index.COPIED.values() for line in said.split("\n")]
+    for call, line in zip(calls, filter(None, lines), strict=True):
+        with pytest.raises(Exception, match=re.escape(line)):
+            call()
+    places = {f"{content['pages'][e[0]][0]}#{e[1]}": e[7] for e in content["entries"]}
+    for place, said in search_index.COPIED.items():
+        assert places[place].endswith(" ".join(said.split()))
 
 
 def test_words_of_the_glossary_have_their_chinese_names(content):
