@@ -57,7 +57,7 @@ SIGNS = {
 }  # fmt: skip
 NO_SIGN = "\\"
 # What one copies from a screen and searches for, where the section that is about it does not
-# say it in these words. Searched, not quoted. tests/test_search.py gets these from the libraries.
+# say it in these words. Searched, not quoted. tests/test_search.py gets it from the libraries.
 COPIED = {
     "chapters/framework_equivalents.html#what-is-a-label": """
         Expected floating point type for target with class probabilities, got Long

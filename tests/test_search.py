@@ -16,6 +16,10 @@ from test_browser import ROOT, SETTINGS, Visit, faults
 sys.path.insert(0, str(ROOT / "site"))
 import search_index
 
+HALF = (
+    "numerical_stability#where-does-exp-leave-the-floats"
+    " | framework_equivalents#how-few-bits-are-enough | glossary#term-half-precision"
+)
 # What is typed: where it must lead first, to one of these. Without "#" to the top of a page.
 FIRST = {
     # Words of a subject: a heading before the glossary, the glossary before prose.
@@ -39,11 +43,12 @@ FIRST = {
     "temperture": "derivation#what-does-a-temperature-do | distillation#which-temperature",
     # Other names.
     "softmax loss": "glossary#term-softmax-loss",
-    "nll": "framework_equivalents#what-is-inside-the-loss",
+    "nll": "framework_equivalents#what-is-inside-the-loss"
+    " | framework_equivalents#which-call-for-which-labels",
     "MSE": "mse_vs_cross_entropy",
     "Kullback-Leibler": "glossary#term-KL-divergence",
     "unit in the last place": "glossary#term-ulp",
-    "fp16": "framework_equivalents#how-few-bits-are-enough | glossary#term-half-precision",
+    "fp16": HALF,
     # What one copies: numbers, also as prefixes or with other digits, names of calls, errors.
     "2.3026": "derivation#does-it-learn",
     "2.30": "derivation#does-it-learn | derivatives#does-it-train",
@@ -58,12 +63,17 @@ FIRST = {
     "88.72": "numerical_stability#where-does-exp-leave-the-floats",
     "ignore_index": "framework_equivalents#what-is-a-mean",
     "from_logits": "framework_equivalents#logits-or-probabilities",
-    "tf.clip_by_value": "numerical_stability#is-a-clip-a-cure",
+    "tf.clip_by_value": "numerical_stability#is-a-clip-a-cure"
+    " | framework_equivalents#how-wrong-can-keras-be-told-to-be",
     "np.log1p": "numerical_stability#where-do-the-last-digits-go",
     "Expected floating point type": "framework_equivalents#what-is-a-label",
-    "RuntimeError: Expected floating point type for target with class probabilities, got Long": "framework_equivalents#what-is-a-label",
+    "Expected floating point type for target with class probabilities, got Long": (
+        "framework_equivalents#what-is-a-label"
+    ),
     "IndexError: Target 10 is out of bounds.": "framework_equivalents#what-is-a-label",
-    "Received a label value of 7 which is outside the valid range of [0, 7)": "framework_equivalents#what-is-a-label",
+    "Received a label value of 7 which is outside the valid range of [0, 7)": (
+        "framework_equivalents#what-is-a-label"
+    ),
     "Expected target size [2, 4], got [2, 3]": "framework_equivalents#where-are-the-classes",
     "InvalidArgumentError": "framework_equivalents#what-is-a-label",
     "softmax_cross_entropy_with_labels": "api_core#companion.losses."
@@ -74,7 +84,7 @@ FIRST = {
     "软最大值": "glossary#term-log-sum-exp",
     "数值稳定": "numerical_stability",
     "上溢": "glossary#term-overflow",
-    "半精度": "framework_equivalents#how-few-bits-are-enough | glossary#term-half-precision",
+    "半精度": HALF,
     "softmax 上溢": "numerical_stability#where-does-exp-leave-the-floats",
     "梯度": "glossary#term-gradient",
 }

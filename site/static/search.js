@@ -391,7 +391,7 @@
       found.score *= 1 + 1.5 * together(pieces, found.number);
       if (found.entry.names.concat(found.entry.title).some((name) => keyOf(name).replace(/ /g, "") === exact.replace(/ /g, "")))
         found.score *= 1.3;
-      found.score *= (found.terms.size / terms.length) ** 1.5;
+      found.score *= (found.terms.size / terms.length) ** 3;
     }
     list.sort((a, b) => b.score - a.score || a.number - b.number);
     if (some && list.length) list = list.filter((found) => found.score > 0.3 * list[0].score).slice(0, 20);
