@@ -9,7 +9,7 @@
   const WEIGHTS = {title: 12, prose: 3, code: 1, hidden: 0.4, page: 1.5};
   const [GLOSSARY_NAME, FUNCTION_NAME] = [8, 5]; // after a heading, the first before prose
   const OUTPUT = 3; // in place of code, for a number with decimals: it was copied from one
-  const [TITLE, PROSE, CODE] = [0, 1, 2];
+  const [TITLE, PROSE, CODE, HIDDEN] = [0, 1, 2, 3];
   // What a page is to somebody who searches, and a section among those of its page.
   const PAGES = [[/\/api_/, 0.15], [/\/(about|teaching|bibliography|index)\./, 0.5], [/\/cheat_sheet/, 0.6]];
   const SECTIONS = [[/^exercise/, 0.35], [/^(what-you-can-now-say|sources|further-reading)/, 0.7]];
@@ -406,15 +406,15 @@
     return apart.map((i) => [meant(list[i].word), meant(list[i + 1].word)]);
   }
 
-  // The share of neighbours in the query that are neighbours in an entry: in its title, its prose
-  // or, which counts half, its code.
+  // The share of neighbours in the query that are neighbours in an entry: in a field of words
+  // or, which counts half, in its code.
   function together(pieces, number) {
     if (!pieces.length) return 0;
     const share = (field) => {
       const at = (list) => list.flatMap(([word, like]) => (like > 0.7 ? book.words.get(word).get(8 * number + field) ?? [] : []));
       return pieces.filter(([a, b]) => { const next = new Set(at(b)); return at(a).some((p) => next.has(p + 1)); }).length / pieces.length;
     };
-    return Math.max(share(TITLE), share(PROSE), 0.5 * share(CODE));
+    return Math.max(share(TITLE), share(PROSE), 0.5 * share(CODE), share(HIDDEN));
   }
 
   // ---- Showing -----------------------------------------------------------------------------
