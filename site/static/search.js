@@ -388,7 +388,7 @@
     const some = all.length === 0;
     list = some ? list : all;
     for (const found of list) {
-      found.score *= 1 + 1.5 * together(pieces, found.number);
+      found.score *= 1 + (some ? 5 : 1.5) * together(pieces, found.number);
       if (found.entry.names.concat(found.entry.title).some((name) => keyOf(name).replace(/ /g, "") === exact.replace(/ /g, "")))
         found.score *= 1.3;
       found.score *= (found.terms.size / terms.length) ** 3;
