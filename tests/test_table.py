@@ -136,7 +136,7 @@ class Read(HTMLParser):
         assert self.tags.pop() == tag
         if tag == "summary":
             self.table = self.tables[self.words] = {"": []}
-        elif tag == "code" and self.tags[-1] == "caption":
+        elif tag == "code" and self.tags[-1] == "p":
             self.table[""].append(self.words)
         elif tag == "code":
             self.table[self.row] = self.words

@@ -139,7 +139,7 @@ ROWS = (
         "ops.categorical_crossentropy(t, z, from_logits=True)",
     ),
     row(
-        "the same for log-probabilities",
+        "cross-entropy of log-probabilities, labels",
         "-np.take_along_axis(log_softmax(z), y[:, None], axis=-1)[:, 0]",
         None,
         'F.nll_loss(F.log_softmax(z, dim=-1), y, reduction="none")',
@@ -322,8 +322,8 @@ def _fold(library):
     return "\n".join(
         [
             f'<details name="calls"><summary>{TITLES[library]}</summary>',
+            f"<p>{lines}</p>",
             f'<table id="calls-{library}">',
-            f"<caption>{lines}</caption>",
             f"<thead>{head}</thead>",
             "<tbody>",
             *rows,
