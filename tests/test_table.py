@@ -5,6 +5,8 @@ differences are right to about ten digits, and the weights make them up to a hun
 larger; those by differentiation must agree as values do.
 """
 
+from html.parser import HTMLParser
+
 import numpy as np
 import pytest
 
@@ -108,3 +110,60 @@ def test_the_table_is_wide_enough():
     for library in table.LIBRARIES:
         assert sum(library in row.calls for row in table.ROWS) >= 9
     assert len({row.name for row in table.ROWS}) == len(table.ROWS)
+
+
+class Read(HTMLParser):
+    """What a reader of the page gets: per library, its imports and its calls by row."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tables, self.ids, self.names, self.tags, self.words = {}, [], set(), [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.ids += [attributes["id"]] if "id" in attributes else []
+        self.names |= {attributes["name"]} if tag == "details" else set()
+        if tag == "th":
+            assert attributes["scope"] in ("row", "col")
+        self.tags.append(tag)
+        self.words = ""
+
+    def handle_data(self, data):
+        self.words += data
+
+    def handle_endtag(self, tag):
+        assert self.tags.pop() == tag
+        if tag == "summary":
+            self.table = self.tables[self.words] = {"": []}
+        elif tag == "code" and self.tags[-1] == "p":
+            self.table[""].append(self.words)
+        elif tag == "code":
+            self.table[self.row] = self.words
+        elif tag == "th":
+            self.row = self.words
+
+
+PAGE = Read(table.as_html())
+
+
+def test_the_page_has_every_call_once_and_an_address_for_each():
+    assert set(PAGE.tables) == {table.TITLES[library] for library in table.LIBRARIES}
+    for library in table.LIBRARIES:
+        shown = {k: call for k, call in PAGE.tables[table.TITLES[library]].items() if k}
+        assert shown == {r.name: r.calls[library] for r in table.ROWS if library in r.calls}
+    assert len(PAGE.ids) == len(set(PAGE.ids)) == len(EACH) + len(table.ROWS) + 5
+    assert PAGE.names == {"calls"}  # one name: a fold that opens closes the others
+    assert PAGE.tags == []
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize("library", table.LIBRARIES)
+def test_a_call_runs_after_the_imports_that_stand_over_it(library):
+    shown, names = dict(PAGE.tables[table.TITLES[library]]), {}
+    exec("\n".join(shown.pop("")), names)
+    given = table.inputs()
+    names |= {name: table._tensor(library, array) for name, array in given.items()}
+    for call in shown.values():
+        value = np.asarray(eval(call, names), dtype=np.float64)
+        np.testing.assert_array_equal(value, table.value(library, call, given))

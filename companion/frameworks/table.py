@@ -1,11 +1,14 @@
 """The table of equivalents: one thing per row, one call per library, as executable text.
 
-The chapter *Framework equivalents* prints this table and runs it; so does a test. A call is
-an expression in the names of `NAMES`, and in the inputs of `inputs`. What a library has no
-call for is put together from its parts; what it cannot do well is left out.
+The chapter *Framework equivalents* shows this table, one library at a time, and runs it; so
+does a test. A call is an expression in the names of `NAMES`, and in the inputs of `inputs`.
+What a library has no call for is put together from its parts; what it cannot do well is left
+out.
 """
 
+import html
 import importlib
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +20,8 @@ LIBRARIES = ("numpy", "scipy", "torch", "tensorflow", "keras")
 TITLES = dict(
     zip(LIBRARIES, ("companion", "SciPy", "PyTorch", "TensorFlow", "Keras"), strict=True)
 )
+# Those that a reader looks for come first on the page.
+SHOWN = ("torch", "tensorflow", "keras", "scipy", "numpy")
 # What a reader has imported: name in the calls -> module.
 NAMES = {
     "numpy": {"np": "numpy"},
@@ -134,7 +139,7 @@ ROWS = (
         "ops.categorical_crossentropy(t, z, from_logits=True)",
     ),
     row(
-        "the same for log-probabilities",
+        "cross-entropy of log-probabilities, labels",
         "-np.take_along_axis(log_softmax(z), y[:, None], axis=-1)[:, 0]",
         None,
         'F.nll_loss(F.log_softmax(z, dim=-1), y, reduction="none")',
@@ -256,6 +261,79 @@ def edges():
     hot = np.eye(4)[given["y"]]
     far = {name: 1000 * given[name] for name in "zs"}
     return {"one-hot t and p": given | {"t": hot, "p": hot}, "gaps of thousands": given | far}
+
+
+def imports(library):
+    """The lines that make the names of a library's calls known.
+
+    Parameters
+    ----------
+    library : str
+        One of LIBRARIES.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> imports("torch")
+    ['import torch', 'import torch.nn.functional as F']
+    """
+    lines = ["from companion import *"] if library == "numpy" else []
+    for name, module in NAMES[library].items():
+        package, _, last = module.rpartition(".")
+        if name == module:
+            lines.append(f"import {module}")
+        elif name == last and package:
+            lines.append(f"from {package} import {name}")
+        else:
+            lines.append(f"import {module} as {name}")
+    return lines
+
+
+def as_html():
+    """The table as HTML: one fold per library, of which one is open at a time.
+
+    A fold works without scripts. Each table and each row has an id, and a link to it opens the
+    fold: `calls-torch`, `calls-torch-softmax`.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> as_html().count("<summary>")
+    5
+    """
+    return "\n".join(['<div class="calls">', *map(_fold, SHOWN), "</div>"])
+
+
+def _fold(library):
+    lines = "; ".join(f"<code>{line}</code>" for line in imports(library))
+    rows = [
+        f'<tr id="calls-{library}-{_slug(row.name)}"><th scope="row">{html.escape(row.name)}'
+        f"</th><td><code>{html.escape(row.calls[library], quote=False)}</code></td></tr>"
+        for row in ROWS
+        if library in row.calls
+    ]
+    head = '<tr><th scope="col">what</th><th scope="col">call</th></tr>'
+    return "\n".join(
+        [
+            f'<details name="calls"><summary>{TITLES[library]}</summary>',
+            f"<p>{lines}</p>",
+            f'<table id="calls-{library}">',
+            f"<thead>{head}</thead>",
+            "<tbody>",
+            *rows,
+            "</tbody></table></details>",
+        ]
+    )
+
+
+def _slug(name):
+    return "-".join(re.findall(r"[a-z0-9]+", name.lower()))
 
 
 def value(library, call, given):
