@@ -20,6 +20,8 @@ FORMULA = re.compile(
     r'(?P<open><(?P<tag>span|div) class="math notranslate nohighlight"[^>]*>)'
     r"(?P<tex>[^<]*)</(?P=tag)>"
 )
+ALIGNED = re.compile(r"\\begin\{aligned\}(.*)\\end\{aligned\}", re.DOTALL)
+LINE_END = re.compile(r"\\\\(?:\[[^\]]*\])?")
 NAME = re.compile(r"<mo>([A-Za-z]{2,})</mo>")  # lse and KL are names, with no space around
 # Signs that are wide, with the space that TeX puts around them, or narrow.
 WIDE = dict.fromkeys("=<>≤≥→≈≡∈∝", 1.35) | dict.fromkeys("+−-±·⊕‖", 1.1)
@@ -36,13 +38,28 @@ def with_mathml(text):
 def _both(formula):
     tex = unescape(formula["tex"]).strip()
     display = "block" if tex.startswith(r"\[") else "inline"
-    mathml = NAME.sub(r"<mi>\1</mi>", convert(tex[2:-2].strip(), display=display))
-    em = width(ElementTree.fromstring(mathml))
-    style = f' style="--em: {em:.1f}"' if display == "inline" else ""
+    lines = [_converted(line, display) for line in _lines(tex[2:-2])]
+    style = "" if display == "block" else f' style="--em: {_em(lines[0]):.1f}"'
     return (
         f'{formula["open"]}<span class="tex"{style}>{formula["tex"]}</span>'
-        f"<noscript>{mathml}</noscript></{formula['tag']}>"
+        f"<noscript>{''.join(lines)}</noscript></{formula['tag']}>"
     )
+
+
+def _lines(tex):
+    """A formula, or each line of aligned ones, which the library does not align."""
+    aligned = ALIGNED.fullmatch(tex.strip())
+    if not aligned:
+        return [tex.strip()]
+    return [line.replace("&", " ").strip() for line in LINE_END.split(aligned[1])]
+
+
+def _converted(tex, display):
+    return NAME.sub(r"<mi>\1</mi>", convert(tex, display=display))
+
+
+def _em(mathml):
+    return width(ElementTree.fromstring(mathml))
 
 
 def width(node):
