@@ -272,8 +272,6 @@
       line: add(far, "path", { class: `line ${name}` }),
       dot: add(far, "circle", { r: 4.5, class: name }) }));
     const here = add(far, "path", { class: "mark" });
-    const cells = table(fig.drawing, ["error", "least", "at h"], Object.values(WAYS));
-    cells.forEach(([cell]) => cell.previousSibling.classList.add("way"));
 
     const slide = fig.slider("step", [-15, -1, 0.25, -14.5], (x) => `h = ${power(10 ** x)}`);
     const chosen = { loss: "right", point: "z" };
@@ -283,6 +281,8 @@
         const at = { loss: Object.keys(LOSSES)[i], point: Object.keys(POINTS)[k] };
         return { ...at, node: fig.button("", () => Object.assign(chosen, at), cell) };
       }));
+    const cells = table(fig.panel, ["error", "least", "at h"], Object.values(WAYS));
+    cells.forEach(([cell]) => cell.previousSibling.classList.add("way"));
     for (const log of [-2, -5, -12]) fig.button(`h = 1e${log}`, setTo(slide, log));
 
     const relative = (slope, wanted) => Math.max(Math.abs(slope / wanted - 1), 1e-17);
@@ -346,8 +346,8 @@
       const which = wrong ? `“${chosen.loss}”` : "the right loss";
       // A verdict that does not fit the loss is said.
       const but = wrong !== good ? "" : `, although that loss is ${wrong ? "wrong" : "right"}`;
-      return { said: `h = ${power(h)}: error of the central slope ${off}. The check of ${which} ` +
-        `at ${chosen.point} ${good ? "passes" : "fails"}${but}.`, done: wrong && good };
+      return { said: `h = ${power(h)}: central slope off by ${off}. Check of ${which} at ` +
+        `${chosen.point}: ${good ? "passes" : "fails"}${but}.`, done: wrong && good };
     }, () => Object.assign(chosen, { loss: "right", point: "z" }));
   }
 
