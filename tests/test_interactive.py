@@ -45,18 +45,21 @@ class Figure:
 
     def __init__(self, visit, name):
         self.visit, self.page = visit, visit.page
+        self.page.set_default_timeout(5000)
         self.box = self.page.locator(f'.interactive[data-figure="{name}"]')
         assert self.box.count() == 1, name
 
     def set(self, **values):
         for label, value in values.items():
-            slider = self.box.get_by_label(label.replace("_", " "), exact=False)
-            slider.evaluate(
+            self.slider(label.replace("_", " ")).evaluate(
                 "(s, v) => { s.value = v; s.dispatchEvent(new Event('input')); }", value
             )
 
+    def slider(self, label):
+        return self.box.get_by_role("slider", name=label, exact=True)
+
     def value(self, label):
-        return float(self.box.get_by_label(label, exact=False).input_value())
+        return float(self.slider(label).input_value())
 
     def press(self, name):
         self.box.get_by_role("button", name=name, exact=True).click()
@@ -172,8 +175,8 @@ def test_exp_overflows_as_in_numpy(fresh, dtype):
         # exps are shown with three digits, what follows from them with five. NumPy's exp may
         # differ by an ulp, and one ulp of a subnormal is 100 % of it.
         tiny = 2 * float(info.smallest_subnormal)
-        small = np.nan_to_num(tiny / wanted[1].max())
-        digits = max(2e-5, 4 * float(info.eps))
+        small = tiny / max(wanted[1].max(), tiny)
+        digits = max(6e-5, 4 * float(info.eps))
         for row, (rtol, atol) in enumerate(
             [(digits, 0), (6e-3, tiny), (digits, 2 * small), (digits, 0), (digits, 0)]
         ):
@@ -206,7 +209,7 @@ def test_the_range_and_the_places_follow_the_type(fresh, dtype, end, start):
     figure.box.locator("select").select_option(dtype)
     slider = figure.box.locator("input")
     assert [float(slider.get_attribute(m)) for m in ("min", "max")] == [-end, end]
-    assert figure.value("added") == start
+    assert figure.value("added to all") == start
     ends = [
         np.log(float(info.max)),
         np.log(float(info.smallest_normal)),
@@ -217,9 +220,9 @@ def test_the_range_and_the_places_follow_the_type(fresh, dtype, end, start):
     places = []
     for text, at in zip(texts, ends, strict=True):
         figure.press(text.format(f"{at:.2f}".replace("-", "−")))
-        places.append(figure.value("added"))
+        places.append(figure.value("added to all"))
     figure.press("all are 0")
-    places.append(figure.value("added"))
+    places.append(figure.value("added to all"))
     ticks = figure.box.locator("datalist option")
     assert [float(t.get_attribute("value")) for t in ticks.all()] == places
     step = float(slider.get_attribute("step"))
@@ -502,12 +505,12 @@ def test_without_the_wish_for_less_motion_the_balls_roll(html, chromium):
 
 TASKS = {
     "logits": lambda f: f.set(logit_b=2.5),
-    "temperature": lambda f: f.set(temperature=-0.8),
+    "temperature": lambda f: f.set(temperature=-0.7),
     "overflow": lambda f: f.set(added_to_all=86.5),
     "gradients": lambda f: f.set(logit_of_class_1=6),
-    "teacher": lambda f: f.set(temperature=3.8),
+    "teacher": lambda f: f.set(temperature=3.76),
     "step": lambda f: (f.press("h = 1e−5"), choose(f, "clip", "near 0")),
-    "race": lambda f: (f.set(start_a=9), f.press("run 1000 steps")),
+    "race": lambda f: (f.set(start_a=9), f.press("run 1000 steps"), f.press("run 10 steps")),
 }
 # The same kind of move, but the task is not done by it.
 MISSED = {
@@ -777,7 +780,7 @@ CONTRAST = """box => {
 @pytest.mark.parametrize("name", FIGURES)
 def test_colours_stand_out(figure_of, name):
     found = figure_of(name).box.evaluate(CONTRAST)
-    assert found
+    assert found or name == "overflow"  # a table: axe-core judges its words
     for kind, what, ratio in found:
         assert ratio >= (4.8 if kind == "text" else 3.2), what  # the tint takes a little
 
