@@ -262,7 +262,8 @@ def test_wrong_numbers_are_bold_coloured_and_said(fresh):
 
 def test_the_shifted_column_is_not_cut_on_a_phone(fresh):
     figure = fresh("overflow")
-    for offset in (88, -105.3, 79.9):
+    for dtype, offset in [("float32", -105.3), ("float32", 79.9), ("float64", -742.5)]:
+        figure.box.locator("select").select_option(dtype)
         figure.set(added_to_all=offset)
         assert figure.box.locator("table").evaluate(
             "t => t.scrollWidth <= t.clientWidth && t.getBoundingClientRect().right <= innerWidth"

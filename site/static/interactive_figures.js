@@ -111,11 +111,12 @@
         for (const value of places) add(marks, "option", { value });
       }
 
+      // What is wrong is bold. A cause, with three digits, has a colour and a word only.
       function fill(cells, values, digits = 5, words = []) {
         cells.forEach((cell, k) => {
           cell.replaceChildren();
           cell.className = words[k] ? "odd" : "";
-          add(cell, words[k] ? "b" : "span", {}, signed(written(values[k], digits)));
+          add(cell, words[k] && digits === 5 ? "b" : "span", {}, signed(written(values[k], digits)));
           if (words[k]) add(cell, "small", {}, words[k]);
         });
       }
