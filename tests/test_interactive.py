@@ -267,7 +267,8 @@ def test_the_shifted_column_is_not_cut_on_a_phone(fresh):
         figure.box.locator("select").select_option(dtype)
         figure.set(added_to_all=offset)
         assert figure.box.locator("table").evaluate(
-            "t => t.scrollWidth <= t.clientWidth && t.getBoundingClientRect().right <= innerWidth"
+            """t => t.scrollWidth <= t.clientWidth
+                && t.getBoundingClientRect().right <= innerWidth"""
         )
 
 
@@ -784,8 +785,11 @@ def test_axe_finds_nothing_after_moving(page_of, figure_of, page):
 
 CONTRAST = """box => {
   const canvas = document.createElement("canvas").getContext("2d");
-  const rgb = (colour) => { canvas.fillStyle = "#000"; canvas.fillStyle = colour;
-    canvas.fillRect(0, 0, 1, 1); return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3); };
+  const rgb = (colour) => {
+    canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
+  };
   const light = (c) => rgb(c).map((byte) => byte / 255).map((v) =>
       v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
     .reduce((s, v, k) => s + v * [0.2126, 0.7152, 0.0722][k], 0);
