@@ -23,10 +23,12 @@ REPLACED = {
     '<div role="list" class="citation-list">': '<div class="citation-list">',
 }
 ICONS = re.compile(r"<script[^>]*fontawesome[^>]*></script>|<link[^>]*fontawesome[^>]*>")
-# The search itself runs on search.html.
+# Sphinx's own search; ours is static/search.js.
 SEARCH = re.compile(r"<script[^>]*(?:searchindex|searchtools|language_data)\.js[^>]*></script>")
 DESIGN = re.compile(r"<link[^>]*sphinx-design[^>]*>|<script[^>]*design-tabs[^>]*></script>")
-MOVED = re.compile(r"<script[^>]*interactive\.js[^>]*></script>")
+MOVED = re.compile(
+    r"<link[^>]*interactive\.css[^>]*>|<script[^>]*interactive(?:_figures)?\.js[^>]*></script>"
+)
 TWICE = re.compile(r"<title>(.*?) &#8212; \1</title>")  # on the front page
 PICTURE = re.compile(r"<img (?![^>]*\bwidth=)[^>]*>")
 # The first one is seen at once, and so is the logo.
@@ -54,8 +56,7 @@ def finished(text, folder=None):
     text = VIEWPORT.sub("", ICONS.sub("", text), max(0, len(VIEWPORT.findall(text)) - 1))
     text = PICTURE.sub(lambda picture: sized(picture[0], folder), text)
     text = with_chinese_marked(CELL.sub(lambda cell: CODE.sub(breakable, cell[0]), text))
-    if 'id="search-results"' not in text:
-        text = SEARCH.sub("", text)
+    text = SEARCH.sub("", text)
     if "data-figure=" not in text:
         text = MOVED.sub("", text)
     if 'class="sd-' not in text:  # no cards, grids or tabs

@@ -1,19 +1,27 @@
-// The figures that a reader can move. Each stands in a page as <div class="interactive"
-// data-figure="name"> around a sentence that holds without scripts; the controls are put below it.
-// Sliders are native inputs, so the keyboard works and screen readers name them. The numbers
-// are those of the companion package: tests/test_interactive.py compares them.
+// What the figures that a reader can move are made of: the mathematics, and pieces to draw and to
+// move. The figures themselves are in interactive_figures.js. The numbers are those of the
+// companion package: tests/test_interactive.py compares them.
 (() => {
   const SVG = "http://www.w3.org/2000/svg";
   const sum = (x) => x.reduce((a, b) => a + b, 0);
+  const coarse = matchMedia("(pointer: coarse)").matches;
 
   // The mathematics, on plain arrays.
   function softmax(z, T = 1) {
     const largest = Math.max(...z);
     const exps = z.map((x) => Math.exp((x - largest) / T));
-    return exps.map((e) => e / sum(exps));
+    const total = sum(exps);
+    return exps.map((e) => e / total);
+  }
+
+  function logsumexp(z) {
+    const largest = Math.max(...z);
+    return largest + Math.log(sum(z.map((x) => Math.exp(x - largest))));
   }
 
   const entropy = (p) => -sum(p.map((x) => (x > 0 ? x * Math.log(x) : 0)));
+  const sigmoid = (x) => 1 / (1 + Math.exp(-x));
+  const favourite = (p) => p.indexOf(Math.max(...p));
 
   function gradients(z, target) {
     const p = softmax(z);
@@ -36,7 +44,16 @@
     return Math.sign(x) * (rounded >= 65536 ? Infinity : rounded);
   }
 
-  const PRECISIONS = { float16, float32: Math.fround, float64: (x) => x };
+  // Of each type: how it rounds, its spacing at 1, its largest number, its smallest with all
+  // digits, the logarithm of half of its smallest; and for the slider its end, step and start.
+  const TYPES = {
+    float16: { round: float16, eps: 2 ** -10, largest: 65504, normal: 2 ** -14,
+      nothing: -25 * Math.LN2, end: 20, step: 0.05, start: 10 },
+    float32: { round: Math.fround, eps: 2 ** -23, largest: (2 - 2 ** -23) * 2 ** 127,
+      normal: 2 ** -126, nothing: -150 * Math.LN2, end: 120, step: 0.1, start: 88 },
+    float64: { round: (x) => x, eps: 2 ** -52, largest: Number.MAX_VALUE, normal: 2 ** -1022,
+      nothing: -1075 * Math.LN2, end: 800, step: 0.5, start: 709 },
+  };
 
   function stepByStep(z, round) {
     const exps = z.map((x) => round(Math.exp(x)));
@@ -44,192 +61,268 @@
     return { exps, probs: exps.map((e) => round(e / total)) };
   }
 
+  // A few complex numbers, [real, imaginary], for the complex step. Without an imaginary part
+  // they do what real ones do, to the last bit.
+  const exp = ([x, y]) => (y ? [Math.exp(x) * Math.cos(y), Math.exp(x) * Math.sin(y)]
+    : [Math.exp(x), 0]);
+  const log = ([x, y]) => (y ? [Math.log(Math.hypot(x, y)), Math.atan2(y, x)] : [Math.log(x), 0]);
+  const plus = (...all) => [sum(all.map((c) => c[0])), sum(all.map((c) => c[1]))];
+  const minus = (a, b) => [a[0] - b[0], a[1] - b[1]];
+
+  function over([a, b], [c, d]) {
+    const ratio = d / c, size = c + d * ratio;
+    return d ? [(a + b * ratio) / size, (b - a * ratio) / size] : [a / c, b / c];
+  }
+
+  const shifted = (z) => z.map(([x, y]) => [x - Math.max(...z.map((c) => c[0])), y]);
+  function share(z) {
+    const exps = z.map(exp);
+    return over(exps[1], plus(...exps));
+  }
+  const minusLog = (p) => minus([0, 0], log(p));
+
+  // One loss that is right and three that are not, for class 1, as in the chapter on derivatives.
+  const LOSSES = {
+    "right": (z) => minus(
+      plus([Math.max(...z.map((c) => c[0])), 0], log(plus(...shifted(z).map(exp)))), z[1]),
+    "log(p + 1e-12)": (z) => minusLog(plus(share(shifted(z)), [1e-12, 0])),
+    "no shift": (z) => minusLog(share(z)),
+    "clip": (z) => minusLog(clip(share(shifted(z)))),
+  };
+  const clip = (p) => (p[0] < 1e-12 ? [1e-12, 0] : p[0] > 1 ? [1, 0] : p);
+  const POINTS = { "z": [0.5, -1, 2], "near 0": [0.5e-3, -1e-3, 2e-3], "gap of 800": [800, 0, 1] };
+
+  const real = (z) => z.map((x) => [x, 0]);
+  const moved = (z, k, by) => z.map((x, i) => (i === k ? x + by : x));
+  const trueSlopes = (z) => softmax(z).map((p, k) => p - (k === 1 ? 1 : 0));
+
+  // Three ways to measure the slope by the first logit.
+  function slopes(f, z, h) {
+    const at = (by) => f(real(moved(z, 0, by)))[0];
+    const tilted = real(z);
+    tilted[0] = [z[0], h];
+    return { onesided: (at(h) - at(0)) / h, central: (at(h) - at(-h)) / (2 * h),
+      complex: f(tilted)[1] / h };
+  }
+
+  // What np.allclose(numerical_gradient(f, z, h), softmax(z) - onehot, atol=1e-6) says.
+  function passes(f, z, h) {
+    return trueSlopes(z).every((wanted, k) => {
+      const step = h * Math.max(1, Math.abs(z[k]));
+      const at = (by) => f(real(moved(z, k, by)))[0];
+      const measured = (at(step) - at(-step)) / (2 * step);
+      return Math.abs(measured - wanted) <= 1e-6 + 1e-5 * Math.abs(wanted);
+    });
+  }
+
+  // Two losses of the logits (0, a) where the first class is right, and their slopes.
+  const RACE = {
+    entropy: { name: "cross-entropy", loss: (a) => Math.log1p(Math.exp(a)), slope: sigmoid },
+    squared: { name: "squared error", loss: (a) => 2 * sigmoid(a) ** 2,
+      slope: (a) => 4 * sigmoid(a) ** 2 * sigmoid(-a) },
+  };
+
+  // Numbers as they are read.
+  const written = (x, digits = 5) => (Number.isNaN(x) ? "nan" : Number.isFinite(x)
+    ? String(Number(x.toPrecision(digits))) : x > 0 ? "inf" : "-inf");
+  const signed = (text) => text.replace(/-(?=\d)/g, "−"); // a minus is no hyphen
+  const power = (x) => x.toExponential(1).replace(".0e", "e");
+  const list = (p, digits = 3) => `(${p.map((x) => x.toFixed(digits)).join(", ")})`;
+
   // Pieces of a figure.
   function add(parent, name, attributes = {}, text = "") {
     const inSvg = name === "svg" || parent.namespaceURI === SVG;
     const node = inSvg ? document.createElementNS(SVG, name) : document.createElement(name);
-    for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+    set(node, attributes);
     node.textContent = text;
     parent.append(node);
     return node;
   }
 
-  function slider(parent, name, [min, max, step, value], changed) {
-    const label = add(parent, "label");
-    add(label, "span", {}, name);
-    const input = add(label, "input", { type: "range", min, max, step, value });
-    const shown = add(label, "output");
-    const show = () => (shown.textContent = Number(input.value).toFixed(step < 0.1 ? 2 : 1));
-    input.addEventListener("input", () => (show(), changed()));
-    show();
-    return { input, show, get value() { return Number(input.value); } };
+  function set(node, attributes) {
+    for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
   }
 
+  // What all figures have: a task with its tick, a drawing, a line that reads it out, controls,
+  // buttons. Only one region is live, hidden, and spoken when the reader has paused.
+  function frame(box, task) {
+    const line = add(box, "p", { class: "task" }, `Task: ${task} `);
+    const tick = add(line, "span", { class: "tick" });
+    const drawing = add(box, "div", { class: "stage" });
+    const reading = add(box, "p", { class: "reading" });
+    const panel = add(box, "div");
+    const row = add(box, "div", { class: "buttons" });
+    const live = add(box, "p", { class: "live", "aria-live": "polite" });
+    const controls = [];
+    let draw, waiting;
+
+    function refresh(byReader = true) {
+      const { said, spoken = said, done } = draw();
+      reading.textContent = signed(said);
+      if (!byReader) return;
+      if (done) tick.textContent = "✓ done";
+      clearTimeout(waiting);
+      waiting = setTimeout(() =>
+        (live.textContent = signed(spoken) + (done ? " Task done." : "")), 300);
+    }
+
+    function slider(name, [min, max, step, start], format, changed = () => {}) {
+      const label = add(panel, "label");
+      add(label, "span", {}, name);
+      const input = add(label, "input", { type: "range", min, max, step, value: start });
+      const shown = add(label, "span", { class: "shown", "aria-hidden": "true" });
+      const control = { input, start, get value() { return Number(input.value); },
+        set value(x) {
+          input.value = x;
+          control.show();
+        },
+        show() {
+          const text = signed(format(control.value));
+          shown.textContent = text;
+          input.setAttribute("aria-valuetext", text);
+        } };
+      input.addEventListener("input", () => (control.show(), changed(), refresh()));
+      control.show();
+      controls.push(control);
+      return control;
+    }
+
+    function choice(name, options, start, changed = () => {}) {
+      const label = add(panel, "label", { class: "choice" });
+      add(label, "span", {}, name);
+      const select = add(label, "select");
+      options.forEach(([value, text]) => add(select, "option", { value }, text));
+      select.value = start;
+      select.addEventListener("change", () => (changed(), refresh()));
+      const control = { start, get value() { return select.value; },
+        set value(x) { select.value = x; } };
+      controls.push(control);
+      return control;
+    }
+
+    function button(text, action, parent = row) {
+      const made = add(parent, "button", { type: "button" }, signed(text));
+      made.addEventListener("click", () => (action(), refresh()));
+      return made;
+    }
+
+    // Draws for the first time. The last button takes all back, the tick too.
+    function start(update, reset = () => {}) {
+      draw = update;
+      button("reset", () => {
+        for (const control of controls) control.value = control.start;
+        tick.textContent = "";
+        reset();
+      });
+      refresh(false);
+    }
+
+    return { drawing, reading, panel, slider, choice, button, start, refresh };
+  }
+
+  const setTo = (control, value) => () => (control.value = value);
+
+  // Bars on an axis from 0 to 1. The first that are drawn stay as outlines.
+  const TALL = 130, FLOOR = 150;
   function bars(parent, names, title) {
-    const svg = add(parent, "svg", { viewBox: "0 0 320 150", role: "img", "aria-label": title });
-    const width = 320 / names.length;
+    const svg = add(parent, "svg", { viewBox: "0 0 320 168", role: "img", "aria-label": title });
+    const width = 294 / names.length;
+    for (const tick of [0, 0.5, 1]) {
+      const y = FLOOR - TALL * tick;
+      add(svg, "path", { d: `M26 ${y}H320`, class: "grid" });
+      add(svg, "text", { x: 21, y: y + 4, "text-anchor": "end" }, String(tick));
+    }
     const drawn = names.map((name, k) => {
-      const x = k * width + width / 2;
-      add(svg, "text", { x, y: 146, "text-anchor": "middle" }, name);
-      const bar = add(svg, "rect", { x: x - width * 0.35, width: width * 0.7, class: "bar" });
-      return { bar, text: add(svg, "text", { x, "text-anchor": "middle", class: "value" }) };
+      const x = 26 + k * width + width / 2;
+      const place = { x: x - width * 0.35, width: width * 0.7 };
+      add(svg, "text", { x, y: 165, "text-anchor": "middle" }, name);
+      return { bar: add(svg, "rect", { ...place, class: "bar" }),
+        ghost: add(svg, "rect", { ...place, class: "ghost" }),
+        text: add(svg, "text", { x, "text-anchor": "middle", class: "value" }) };
     });
-    return (p) =>
-      p.forEach((x, k) => {
-        const height = 105 * x;
-        drawn[k].bar.setAttribute("height", height);
-        drawn[k].bar.setAttribute("y", 130 - height);
-        drawn[k].text.setAttribute("y", 124 - height);
-        drawn[k].text.textContent = x.toFixed(names.length > 6 ? 2 : 3); // as many as fit
-      });
+    add(svg, "text", { x: 318, y: 9, "text-anchor": "end", class: "note" }, "dashed: the start");
+    return (p) => p.forEach((x, k) => {
+      const { bar, ghost, text } = drawn[k], place = { height: TALL * x, y: FLOOR - TALL * x };
+      set(bar, place);
+      if (!ghost.hasAttribute("y")) set(ghost, place);
+      // Above the bar, or in the room under the note where the bar is high.
+      text.setAttribute("y", Math.max(FLOOR - TALL * x - 4, 22));
+      text.classList.toggle("inside", FLOOR - TALL * x - 4 < 22);
+      text.textContent = x.toFixed(names.length > 6 ? 2 : 3); // as many as fit
+    });
   }
 
-  function written(x) {
-    if (Number.isNaN(x)) return "nan";
-    return Number.isFinite(x) ? String(Number(x.toPrecision(3))) : x > 0 ? "inf" : "-inf";
+  // Axes of a drawing: places of numbers, with ticks that are named.
+  function axes(svg, { left, right, top, bottom, x, y, xTicks, yTicks, names }) {
+    const X = (v) => left + ((v - x[0]) / (x[1] - x[0])) * (right - left);
+    const Y = (v) => bottom - ((v - y[0]) / (y[1] - y[0])) * (bottom - top);
+    add(svg, "path", { d: `M${left} ${top}V${bottom}H${right}`, class: "frame" });
+    for (const [v, name] of xTicks) {
+      add(svg, "path", { d: `M${X(v)} ${bottom}v4`, class: "frame" });
+      add(svg, "text", { x: X(v), y: bottom + 16, "text-anchor": "middle" }, signed(name));
+    }
+    for (const [v, name] of yTicks)
+      add(svg, "text", { x: left - 4, y: Y(v) + 4, "text-anchor": "end" }, signed(name));
+    add(svg, "text", { x: right, y: bottom + 31, "text-anchor": "end" }, names[0]);
+    add(svg, "text", { x: 0, y: top - 6 }, names[1]);
+    return [X, Y];
   }
 
-  // The figures.
-  const figures = {
-    logits(box) {
-      const draw = bars(box, ["a", "b", "c", "d"], "Probabilities of four classes");
-      const start = [2, 1, -0.5, 0.3];
-      const each = start.map((value, k) =>
-        slider(box, `logit ${"abcd"[k]}`, [-5, 5, 0.1, value], update));
-      const shift = slider(box, "added to all", [-50, 50, 1, 0], update);
-      const line = add(box, "p", { "aria-live": "polite" });
-      function update() {
-        const z = each.map((s) => s.value + shift.value);
-        const lse = Math.max(...z) + Math.log(sum(z.map((x) => Math.exp(x - Math.max(...z)))));
-        draw(softmax(z));
-        line.textContent = `log-sum-exp ${lse.toFixed(3)}`;
-      }
-      update();
-    },
+  const path = (points) => (points.length ? `M${points.map(([x, y]) =>
+    `${x.toFixed(2)} ${y.toFixed(2)}`).join("L")}` : "");
 
-    temperature(box) {
-      const z = [2, 1, -0.5, 0.3];
-      const draw = bars(box, ["a", "b", "c", "d"], "Probabilities at this temperature");
-      // The slider is log10 of T: as much room for the cold as for the hot.
-      const log = slider(box, "log10 of T", [-1.5, 2, 0.01, 0], update);
-      const line = add(box, "p", { "aria-live": "polite" });
-      function update() {
-        const T = 10 ** log.value, p = softmax(z, T);
-        draw(p);
-        line.textContent = `T = ${T.toFixed(3)}, entropy ${entropy(p).toFixed(3)} of ` +
-          `at most ${Math.log(4).toFixed(3)} nats`;
-      }
-      update();
-    },
+  // An arrow. Its head shrinks with it, so that a short one is not all head.
+  function arrow(parent, name) {
+    const shaft = add(parent, "path", { class: `arrow ${name}` });
+    const head = add(parent, "path", { class: `arrow head ${name}` });
+    return ([x, y], [toX, toY]) => {
+      const length = Math.hypot(toX - x, toY - y), size = Math.min(11, length / 2);
+      const u = [(toX - x) / length, (toY - y) / length];
+      const corner = (side) => [toX - size * u[0] - side * 0.6 * size * u[1],
+        toY - size * u[1] + side * 0.6 * size * u[0]];
+      const seen = length > 1;
+      shaft.setAttribute("d", seen ? path([[x, y], [toX, toY]]) : "");
+      head.setAttribute("d", seen ? path([corner(1), [toX, toY], corner(-1)]) : "");
+    };
+  }
 
-    overflow(box) {
-      const choice = add(box, "label");
-      add(choice, "span", {}, "precision");
-      const select = add(choice, "select");
-      for (const name of Object.keys(PRECISIONS)) add(select, "option", {}, name);
-      select.value = "float32";
-      select.addEventListener("change", update);
-      const offset = slider(box, "added to all", [-800, 800, 1, 0], update);
-      const table = add(box, "table"), head = add(add(table, "thead"), "tr");
-      for (const name of ["logit z", "exp(z)", "naive", "exp(z − max)", "shifted"])
-        add(head, "th", { scope: "col" }, name);
-      const body = add(table, "tbody", { "aria-live": "polite" });
+  // A dot to take hold of. Only on it does a finger not scroll the page.
+  function draggable(svg, dot, dragged) {
+    const place = (event) => new DOMPoint(event.clientX, event.clientY).matrixTransform(
+      svg.getScreenCTM().inverse());
+    let from = null;
+    dot.addEventListener("pointerdown", (event) => {
+      dot.setPointerCapture(event.pointerId);
+      const { x, y } = place(event);
+      from = [x - dot.getAttribute("cx"), y - dot.getAttribute("cy")];
+    });
+    dot.addEventListener("pointermove", (event) => {
+      if (!from) return;
+      const { x, y } = place(event);
+      dragged(x - from[0], y - from[1]);
+    });
+    for (const end of ["pointerup", "pointercancel"])
+      dot.addEventListener(end, () => (from = null));
+  }
 
-      function update() {
-        const round = PRECISIONS[select.value];
-        const z = [2, 1, 0].map((x) => round(x + offset.value));
-        const naive = stepByStep(z, round);
-        const shifted = stepByStep(z.map((x) => round(x - Math.max(...z))), round);
-        body.replaceChildren();
-        z.forEach((x, k) => {
-          const row = add(body, "tr");
-          const cells = [x, naive.exps[k], naive.probs[k], shifted.exps[k], shifted.probs[k]];
-          for (const value of cells) add(row, "td", {}, written(value));
-        });
-      }
-      update();
-    },
+  // A table with the names of its rows at the left. Gives the cells, row by row.
+  function table(parent, columns, rows) {
+    const whole = add(parent, "table");
+    if (columns.length) {
+      const head = add(add(whole, "thead"), "tr");
+      add(head, "td");
+      for (const name of columns) add(head, "th", { scope: "col" }, name);
+    }
+    const body = add(whole, "tbody");
+    return rows.map((name) => {
+      const row = add(body, "tr");
+      add(row, "th", { scope: "row" }, name);
+      return Array.from({ length: columns.length || 3 }, () => add(row, "td"));
+    });
+  }
 
-    teacher(box) {
-      // What the teacher said about a few digits, put into the page by the chapter itself.
-      const cases = JSON.parse(box.dataset.cases);
-      const choice = add(box, "label");
-      add(choice, "span", {}, "digit");
-      const select = add(choice, "select");
-      cases.forEach((c, k) => add(select, "option", { value: k }, c.name));
-      select.addEventListener("change", update);
-      const image = add(box, "svg", { viewBox: "0 0 8 8", role: "img", class: "digit" });
-      const squares = cases[0].pixels.map((_, k) => add(image, "rect",
-        { x: k % 8, y: Math.floor(k / 8), width: 1.02, height: 1.02 }));
-      const draw = bars(box, [..."0123456789"], "What the student is to match");
-      const log = slider(box, "log10 of T", [0, 2, 0.01, 0], update);
-      const line = add(box, "p", { "aria-live": "polite" });
-
-      function update() {
-        const { name, pixels, logits } = cases[select.value];
-        image.setAttribute("aria-label", `8 by 8 pixels: ${name}`);
-        pixels.forEach((ink, k) => squares[k].setAttribute("fill-opacity", ink / 16));
-        const T = 10 ** log.value, p = softmax(logits, T);
-        draw(p);
-        const order = [...p.keys()].sort((a, b) => logits[b] - logits[a]);
-        line.textContent = `T = ${T.toFixed(3)}: first ${order[0]} with ${p[order[0]].toFixed(3)}, ` +
-          `then ${order[1]} with ${p[order[1]].toFixed(3)}`;
-      }
-      update();
-    },
-
-    gradients(box) {
-      const corner = [[30, 240], [290, 240], [160, 15]];
-      const place = (p) => [0, 1].map((i) => sum(p.map((x, k) => x * corner[k][i])));
-      const svg = add(box, "svg", { viewBox: "0 0 320 265", role: "img",
-        "aria-label": "A triangle of distributions, and from the prediction the steps that " +
-          "cross-entropy and squared error ask of the logits" });
-      add(svg, "path", { d: "M30 240H290L160 15Z", class: "frame" });
-      ["target", "class 1", "class 2"].forEach((name, k) => add(svg, "text",
-        { x: corner[k][0], y: corner[k][1] + (k < 2 ? 18 : -4), "text-anchor": "middle" }, name));
-      const arrows = { squared: add(svg, "line", { class: "arrow squared" }),
-        entropy: add(svg, "line", { class: "arrow entropy" }) };
-      const dot = add(svg, "circle", { r: 7, class: "dot" });
-      const first = slider(box, "logit of class 1", [-8, 8, 0.05, 2], update);
-      const second = slider(box, "logit of class 2", [-8, 8, 0.05, 0.5], update);
-      const line = add(box, "p", { "aria-live": "polite" });
-
-      function update() {
-        const z = [0, first.value, second.value], p = softmax(z), [x, y] = place(p);
-        dot.setAttribute("cx", x);
-        dot.setAttribute("cy", y);
-        const lengths = {};
-        for (const [name, g] of Object.entries(gradients(z, [1, 0, 0]))) {
-          const end = place(p.map((value, k) => value - 0.45 * g[k]));
-          const ends = { x1: x, y1: y, x2: end[0], y2: end[1] };
-          for (const [key, value] of Object.entries(ends)) arrows[name].setAttribute(key, value);
-          lengths[name] = Math.hypot(...g).toFixed(3);
-        }
-        line.textContent = `p = (${p.map((value) => value.toFixed(3)).join(", ")}); gradient of ` +
-          `cross-entropy ${lengths.entropy}, of squared error ${lengths.squared}`;
-      }
-
-      // Dragging: from the place in the triangle to probabilities to logits.
-      function drag(event) {
-        if (!event.buttons) return;
-        const at = new DOMPoint(event.clientX, event.clientY).matrixTransform(
-          svg.getScreenCTM().inverse());
-        const top = (240 - at.y) / 225, right = (at.x - 30 - 130 * top) / 260;
-        const p = [1 - top - right, right, top].map((x) => Math.max(x, 3e-4));
-        first.input.value = Math.log(p[1] / p[0]);
-        second.input.value = Math.log(p[2] / p[0]);
-        first.show();
-        second.show();
-        update();
-      }
-      svg.addEventListener("pointerdown", (event) => {
-        svg.setPointerCapture(event.pointerId);
-        drag(event);
-      });
-      svg.addEventListener("pointermove", drag);
-      update();
-    },
-  };
-
-  for (const box of document.querySelectorAll(".interactive")) figures[box.dataset.figure](box);
+  window.interactive = {
+    sum, softmax, logsumexp, entropy, sigmoid, favourite, gradients, TYPES, stepByStep, LOSSES,
+    POINTS, real, moved, trueSlopes, slopes, passes, RACE, coarse, written, signed, power, list,
+    add, set, frame, setTo, bars, axes, path, arrow, draggable, table };
 })();
