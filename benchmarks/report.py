@@ -76,6 +76,16 @@ def tables(measured):
     lines += ["", "## What softmax is made of, one thread, ns per entry", ""]
     lines += ["Operations on a block in the cache; then arrays of 4096 × 1000.", ""]
     lines += [*_parts(measured)]
+    lines += ["", "## Beside the aims", ""]
+    lines += [
+        "These aims were set before anything was measured. Each line has a quotient of two "
+        "medians, and what it should have been: how many times as fast ours is as the other, "
+        "or where *at most* is said, how many times as long it takes.",
+        "",
+        "```text",
+        targets(measured),
+        "```",
+    ]
     return "\n".join(lines) + "\n"
 
 

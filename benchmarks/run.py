@@ -116,7 +116,6 @@ def main():
     (ROOT / "benchmarks" / "results.md").write_text(report.tables(measured), encoding="utf-8")
     report.figure(measured, ROOT / "benchmarks" / "results.png")
     print(report.tables(measured))
-    print(report.targets(measured))
     print("see benchmarks/results.md and benchmarks/results.png")
 
 

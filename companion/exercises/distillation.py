@@ -122,7 +122,7 @@ def soft_targets(teacher_logits, temperature):
     ),
     probes=(
         *WITH_TEMPERATURES,
-        (array([1000, 0, 5]), 100.0),  # p underflows, p ** (1 / T) would not
+        (array([1000, 0, 5]), 100.0),  # q underflows, q ** (1 / T) would not
         (array([3000, 1000, 0]), 2.0),
         (array([1, 2], [3, 1]), 1.0),
         (array([1, 2, 3], [30, 1, 0]), 20.0),
@@ -154,7 +154,7 @@ def soft_targets(teacher_logits, temperature):
                 "0.5.",
                 "probs": "You divide probabilities by the temperature, so they no longer sum "
                 "to 1. What it divides comes before softmax.",
-                "powers": "p to the power 1/T has the right ratios, and a sum that is not 1. "
+                "powers": "q to the power 1/T has the right ratios, and a sum that is not 1. "
                 "Heat the logits, and the sum comes by itself.",
                 "powers anew": "You take powers of probabilities. Those that have underflowed "
                 "to 0 stay 0, also where a high temperature would bring them back.",
@@ -230,18 +230,18 @@ def _loss_by_hand(student_logits, teacher_logits, labels, temperature, alpha):
     losses = []
     for z, v, y in zip(student_logits, teacher_logits, labels, strict=True):
         hot_z, hot_v = z / temperature, v / temperature
-        log_q = hot_z - np.logaddexp.reduce(hot_z)
-        log_p = hot_v - np.logaddexp.reduce(hot_v)
-        soft = sum(np.exp(log_p) * (log_p - log_q))
+        log_p = hot_z - np.logaddexp.reduce(hot_z)
+        log_q = hot_v - np.logaddexp.reduce(hot_v)
+        soft = sum(np.exp(log_q) * (log_q - log_p))
         hard = np.logaddexp.reduce(z) - z[y]
         losses.append(alpha * temperature**2 * soft + (1 - alpha) * hard)
     return np.array(losses)
 
 
 def _loss_less_entropy(student_logits, teacher_logits, labels, temperature, alpha):
-    p = companion.softmax(teacher_logits / temperature)
-    cross = companion.softmax_cross_entropy(student_logits / temperature, p)
-    soft = cross - companion.entropy(p)
+    q = companion.softmax(teacher_logits / temperature)
+    cross = companion.softmax_cross_entropy(student_logits / temperature, q)
+    soft = cross - companion.entropy(q)
     hard = companion.softmax_cross_entropy_with_labels(student_logits, labels)
     return alpha * temperature**2 * soft + (1 - alpha) * hard
 
@@ -266,17 +266,17 @@ def _loss_family(
 ):  # fmt: skip
     heated = {"hot": lambda x: x / T, "cold": lambda x: x, "times": lambda x: x * T}
     logs = _logs if stable == "logs" else _log_of_probs(stable)
-    log_p, log_q = logs(heated[teacher](v)), logs(heated[student](z))
-    p, q = np.exp(log_p), np.exp(log_q)
+    log_q, log_p = logs(heated[teacher](v)), logs(heated[student](z))
+    q, p = np.exp(log_q), np.exp(log_p)
     terms = {
-        "kl": lambda: p * (log_p - log_q),
-        "swapped": lambda: q * (log_q - log_p),
-        "cross": lambda: -p * log_q,
-        "swapped cross": lambda: -q * log_p,
-        "negative": lambda: p * (log_q - log_p),
-        "symmetric": lambda: (p - q) * (log_p - log_q) / 2,
-        "unweighted": lambda: log_p - log_q,
-        "squares": lambda: (p - q) ** 2,
+        "kl": lambda: q * (log_q - log_p),
+        "swapped": lambda: p * (log_p - log_q),
+        "cross": lambda: -q * log_p,
+        "swapped cross": lambda: -p * log_q,
+        "negative": lambda: q * (log_p - log_q),
+        "symmetric": lambda: (q - p) * (log_q - log_p) / 2,
+        "unweighted": lambda: log_q - log_p,
+        "squares": lambda: (q - p) ** 2,
         "logits": lambda: (heated[teacher](v) - heated[student](z)) ** 2,
     }[divergence]()
     soft = {
@@ -376,9 +376,9 @@ def blended_loss(student_logits, teacher_logits, labels, temperature, alpha):
 def blended_loss(student_logits, teacher_logits, labels, temperature, alpha):
     from companion import log_softmax
 
-    log_p = log_softmax(teacher_logits / temperature)
-    log_q = log_softmax(student_logits / temperature)
-    soft = (np.exp(log_p) * (log_p - log_q)).sum(axis=-1)
+    log_q = log_softmax(teacher_logits / temperature)
+    log_p = log_softmax(student_logits / temperature)
+    soft = (np.exp(log_q) * (log_q - log_p)).sum(axis=-1)
     hard = -log_softmax(student_logits)[np.arange(len(labels)), labels]
     return alpha * temperature**2 * soft + (1 - alpha) * hard
 """,
@@ -387,7 +387,7 @@ def blended_loss(student_logits, teacher_logits, labels, temperature, alpha):
     reference=_reference_loss,
     hints=(
         "Two parts. Which of them uses the temperature, and where?",
-        "KL(p, q) is the mean under p of log p - log q, both at temperature T. The label's "
+        "KL(q ‖ p) is the mean under q of log q - log p, both at temperature T. The label's "
         "loss is at temperature 1.",
         "Weigh the parts with `alpha * temperature**2` and `1 - alpha`.",
     ),
@@ -413,8 +413,8 @@ def blended_loss(student_logits, teacher_logits, labels, temperature, alpha):
                 "entropy: the same gradient, another number.",
                 "swapped cross": "Your first part is a cross-entropy weighted by the student. "
                 "KL is weighted by the teacher, and less by the teacher's entropy.",
-                "negative": "Your divergence is negative. It is the mean of log p less log q, "
-                "with p the teacher.",
+                "negative": "Your divergence is negative. It is the mean of log q less log p, "
+                "with q the teacher.",
                 "symmetric": "Your divergence is the mean of KL in both directions. Only the "
                 "teacher's probabilities are weights.",
                 "unweighted": "The differences of logarithms are not weighted. KL is their "
@@ -593,8 +593,8 @@ def _grad_by_exps(student_logits, teacher_logits, temperature):
 def _grad_row_by_row(student_logits, teacher_logits, temperature):
     slopes = np.zeros(student_logits.shape)
     for n, (z, v) in enumerate(zip(student_logits, teacher_logits, strict=True)):
-        q = companion.softmax(z / temperature)
-        slopes[n] = temperature * q - temperature * companion.softmax(v / temperature)
+        p = companion.softmax(z / temperature)
+        slopes[n] = temperature * p - temperature * companion.softmax(v / temperature)
     return slopes
 
 
@@ -610,22 +610,22 @@ def _grad_family(
         exps = np.exp(x - shift_of(x, shift))
         return exps / sum_of(exps, sums)
 
-    q, p = probs(a), probs(b)
+    p, q = probs(a), probs(b)
     if made_of == "reverse":
-        ratio = np.log(q) - np.log(p)
-        slopes = q * (ratio - (q * ratio).sum(axis=-1, keepdims=True))
+        ratio = np.log(p) - np.log(q)
+        slopes = p * (ratio - (p * ratio).sum(axis=-1, keepdims=True))
     else:
         slopes = {
-            "probs": lambda: q - p,
+            "probs": lambda: p - q,
             "logits": lambda: a - b,
             "centred": lambda: a - a.mean(-1, keepdims=True) - b + b.mean(-1, keepdims=True),
-            "logs": lambda: np.log(q) - np.log(p),
-            "student": lambda: q,
-            "teacher": lambda: -p,
-            "hot teacher": lambda: q - np.eye(v.shape[-1])[v.argmax(axis=-1)],
-            "weighted": lambda: p * (q - p),
-            "quotient": lambda: -p / q,
-            "jacobian": lambda: q * (1 - q) * (q - p),
+            "logs": lambda: np.log(p) - np.log(q),
+            "student": lambda: p,
+            "teacher": lambda: -q,
+            "hot teacher": lambda: p - np.eye(v.shape[-1])[v.argmax(axis=-1)],
+            "weighted": lambda: q * (p - q),
+            "quotient": lambda: -q / p,
+            "jacobian": lambda: p * (1 - p) * (p - q),
         }[made_of]()
     count = {"none": 1, "rows": len(z), "classes": z.shape[-1], "both": z.size}[divided]
     factors = {"T": T, "none": 1.0, "square": T**2, "inverse": 1 / T, "inverse square": T**-2.0}
@@ -636,10 +636,10 @@ def _differences(step, kind):
     """The gradient by differences of the summed loss, as it is often tested."""
 
     def differences(z, v, T):
-        log_p = _logs(v / T)
+        log_q = _logs(v / T)
 
         def loss(logits):
-            return T**2 * (np.exp(log_p) * (log_p - _logs(logits / T))).sum()
+            return T**2 * (np.exp(log_q) * (log_q - _logs(logits / T))).sum()
 
         slopes = np.zeros(z.shape)
         for place in np.ndindex(*z.shape):
@@ -691,16 +691,16 @@ def soft_grad(student_logits, teacher_logits, temperature):
 def soft_grad(student_logits, teacher_logits, temperature):
     from companion import softmax
 
-    q = softmax(student_logits / temperature)
-    p = softmax(teacher_logits / temperature)
-    return temperature * (q - p)
+    p = softmax(student_logits / temperature)
+    q = softmax(teacher_logits / temperature)
+    return temperature * (p - q)
 """,
-    why="Cross-entropy's gradient by z / T is q - p, the chain rule divides by T, and T² "
+    why="Cross-entropy's gradient by z / T is p - q, the chain rule divides by T, and T² "
     "leaves one T in front.",
     reference=_soft_grad,
     hints=(
         "What is the gradient of KL by the scaled logits z / T?",
-        "It is q - p. The chain rule gives 1/T, the factor in the loss T².",
+        "It is p - q. The chain rule gives 1/T, the factor in the loss T².",
         "One T is left over, in front of the difference.",
     ),
     probes=GRADIENTS,
@@ -742,7 +742,7 @@ def soft_grad(student_logits, teacher_logits, temperature):
                 "are in the difference already.",
                 "quotient": "This is the derivative by the student's probabilities. The chain "
                 "rule goes on, through softmax to the logits.",
-                "jacobian": "The difference is multiplied by q(1 - q). For KL through softmax "
+                "jacobian": "The difference is multiplied by p(1 - p). For KL through softmax "
                 "that factor has cancelled.",
             },
             most=2,
@@ -1135,13 +1135,13 @@ factor = NumberExercise(
     name="factor",
     stub="factor = ...",
     answer="factor = 1 / 4",
-    why="Without the square the gradient is (q - p) / T, and q - p itself shrinks like 1/T "
+    why="Without the square the gradient is (p - q) / T, and p - q itself shrinks like 1/T "
     "when "
     "both distributions approach the uniform one.",
     reference=_factor,
     hints=(
         "Write the gradient without the square. Where does T occur?",
-        "In front, as 1/T, and inside q - p. How does q - p behave when T is large?",
+        "In front, as 1/T, and inside p - q. How does p - q behave when T is large?",
         "Each of the two halves when T doubles.",
     ),
     also_right=(0.25, np.float64(0.25), 2.0**-2),
@@ -1149,7 +1149,7 @@ factor = NumberExercise(
         Mistake(
             "one-factor",
             0.5,
-            "That is the factor in front. The difference q - p shrinks as well.",
+            "That is the factor in front. The difference p - q shrinks as well.",
         ),
         Mistake("inverse", 4.0, "It gets smaller, not larger: the inverse of this."),
         Mistake(
@@ -1203,7 +1203,7 @@ limit_of = ChoiceExercise(
     name="limit_of",
     stub='limit_of = ...  # "a", "b", "c" or "d"',
     answer='limit_of = "b"',
-    why="With exp(z / T) ≈ 1 + z / T the gradient T(q - p) becomes the difference of the "
+    why="With exp(z / T) ≈ 1 + z / T the gradient T(p - q) becomes the difference of the "
     "centred "
     "logits over K.",
     reference=_limit,
@@ -1215,7 +1215,7 @@ limit_of = ChoiceExercise(
     },
     hints=(
         "Expand exp(z / T) for large T.",
-        "Insert 1 + z / T into T(q - p), and see which z and v remain.",
+        "Insert 1 + z / T into T(p - q), and see which z and v remain.",
         "What is left is a difference of logits with their means taken off.",
     ),
     also_right=("B", "(b)"),

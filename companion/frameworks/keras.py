@@ -279,7 +279,7 @@ class Distiller(keras.Model):
         super().__init__(**kwargs)
         refuse_blend(temperature, alpha, "float32", float(np.finfo("float32").tiny))
         self.student = student
-        # A model inside a model is trained with it. Keras does not see one that is in here.
+        # Keras trains a model inside a model. It does not see one that is in here.
         self._taught = partial(teacher, training=False)
         self.temperature, self.alpha = temperature, alpha
         self.built = student.built  # there is nothing else to build
@@ -302,7 +302,14 @@ class Distiller(keras.Model):
             )
         super().compile(optimizer=optimizer, **settings)
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self,
+        x=None,
+        y=None,
+        y_pred=None,
+        sample_weight=None,
+        training=True,
+    ):
         """Mean distillation loss of a batch, and what layers of the student add to it."""
         losses = distillation_loss(
             y_pred,

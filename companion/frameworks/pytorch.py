@@ -283,7 +283,15 @@ def label_loss(model, images, labels):
 
 
 def train(
-    model, images, labels, *, epochs, loss=label_loss, batch_size=64, learning_rate=0.01, seed=0
+    model,
+    images,
+    labels,
+    *,
+    epochs,
+    loss=label_loss,
+    batch_size=64,
+    learning_rate=0.01,
+    seed=0,
 ):
     """Train a model with Adam on shuffled batches, and leave it in inference mode.
 
@@ -332,7 +340,8 @@ def train(
     model.train()
     for _ in range(epochs):
         history.append(0.0)
-        for batch in _batches(torch.randperm(len(images), generator=shuffle), batch_size):
+        order = torch.randperm(len(images), generator=shuffle)
+        for batch in _batches(order, batch_size):
             given = (part[batch].to(parameter.device) for part in (images, labels))
             losses = _one_each(loss(model, *given), len(batch))
             optimizer.zero_grad()

@@ -97,7 +97,8 @@ def merge(a, b):
     # inf - inf, gaps past the largest float, and terms below the smallest
     with np.errstate(invalid="ignore", over="ignore", under="ignore"):
         shrunk = np.exp(-np.abs(a.largest - b.largest))
-        rest = np.where(first, a.rest + shrunk * (1 + b.rest), b.rest + shrunk * (1 + a.rest))
+        if_a, if_b = a.rest + shrunk * (1 + b.rest), b.rest + shrunk * (1 + a.rest)
+        rest = np.where(first, if_a, if_b)
     return State(largest, np.where(np.isinf(largest), 0, rest)[()])
 
 
