@@ -6,6 +6,7 @@ can run every rule on every chapter, and on chapters with planted faults.
 
 import ast
 import re
+import symtable
 
 from companion.book.plotting import SMALL, WIDTH
 
@@ -117,9 +118,9 @@ def shown_code_runs_as_shown(notebook):
     for cell in _code(notebook):
         if cell.source.startswith(FIRST_CELLS):
             continue
-        tree = ast.parse(re.sub(r"^[%!].*", "", cell.source, flags=re.M))
+        source = re.sub(r"^[%!].*", "", cell.source, flags=re.M)
+        tree = ast.parse(source)
         checks = "checked" in _tags(cell)
-        loads = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
         drawn = {
             n.value.id
             for n in ast.walk(tree)
@@ -127,10 +128,19 @@ def shown_code_runs_as_shown(notebook):
         }
         if checks and any(owner.get(name) == "shown" for name in drawn if "rng" in name):
             yield f"a checked cell draws from a generator of the shown code: {_start(cell)}"
-        borrowed = sorted(n for n in loads - _bound(tree) if owner.get(n) == "checked")
+        needed = _needed(symtable.symtable(source, "cell", "exec")) - _bound(tree)
+        borrowed = sorted(name for name in needed if owner.get(name) == "checked")
         if borrowed and not checks:
             yield f"shown code needs {borrowed} of a checked cell: {_start(cell)}"
         owner |= dict.fromkeys(_bound(tree), "checked" if checks else "shown")
+
+
+def _needed(scope):
+    """The global names that a scope and those in it read."""
+    own = {s.get_name() for s in scope.get_symbols() if s.is_referenced()}
+    if scope.get_type() != "module":
+        own &= {s.get_name() for s in scope.get_symbols() if s.is_global()}
+    return own.union(*map(_needed, scope.get_children()))
 
 
 def _bound(tree):
