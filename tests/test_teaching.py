@@ -18,9 +18,6 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "chapters" / "teaching.md").read_text(encoding="utf-8")
 
 
-INDEX = (ROOT / "chapters" / "index.md").read_text(encoding="utf-8")
-
-
 def prose_of(topic):
     cells = nbformat.read(ROOT / "chapters" / f"{topic}.ipynb", as_version=4).cells
     return "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
@@ -30,7 +27,7 @@ def rows():
     """The lines as the data give them: a row of the table, and the exercises with minutes."""
     for topic in TOPICS:
         prose = prose_of(topic)
-        title = re.search(rf"^\| \[(.+?)\]\({topic}", INDEX, re.MULTILINE)[1]
+        title = re.match(r"# (.+)", prose)[1]
         reading = re.search(r"About (\d+) minutes", prose)[1]
         exercises = load(topic).values()
         total = sum(e.minutes for e in exercises)

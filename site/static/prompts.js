@@ -38,24 +38,25 @@
     said.className = "guessed";
     fold?.querySelector("summary").after(said);
 
-    const buttons = [...list.children].map((item) => {
+    const buttons = [...list.children].map((item, index) => {
       const button = document.createElement("button");
       button.type = "button";
-      button.append(...(item.querySelector("p") ?? item).cloneNode(true).childNodes);
-      button.addEventListener("click", () => choose(button.textContent));
+      button.append(...(item.querySelector("p") ?? item).childNodes);
+      button.addEventListener("click", () => {
+        choose(button);
+        remember(key, index);
+      });
       return button;
     });
 
-    function choose(words, keep = true) {
+    function choose(chosen) {
       for (const button of buttons)
-        button.setAttribute("aria-pressed", String(button.textContent === words));
-      const known = buttons.some((button) => button.textContent === words);
-      said.textContent = known ? `Your guess: ${words}` : "";
-      if (keep) remember(key, words);
+        button.setAttribute("aria-pressed", String(button === chosen));
+      if (chosen) said.replaceChildren("Your guess: ", ...chosen.cloneNode(true).childNodes);
     }
 
     group.append(...buttons);
     list.replaceWith(group);
-    choose(remembered(key), false);
+    choose(buttons[remembered(key) ?? -1]);
   });
 })();
