@@ -158,7 +158,7 @@ def test_every_formula_has_both_forms(html):
     for page in (html / "chapters").glob("*.html"):
         text = page.read_text(encoding="utf-8")
         formulas = text.count('class="math notranslate')
-        assert formulas == text.count('<span class="tex">') == text.count("<math "), page.name
+        assert formulas == text.count('<span class="tex"') == text.count("<math "), page.name
 
 
 # What a page is made of.

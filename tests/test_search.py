@@ -221,7 +221,7 @@ def test_prose_is_prose(content):
 PAGE = """<section id="page"><h1>Page</h1>
 <section id="a"><h2><span class="section-number">1. </span>
 A <em>title</em><a class="headerlink" href="#a">#</a></h2>
-<p class="mark essential"><em>Essential · 5 minutes.</em></p>
+<p class="section-mark essential"><em>Essential · 5 minutes.</em></p>
 <p>Words with <span class="math">\\(p_i\\)</span> .</p><div class="math">\\[x\\]</div>
 <div class="cell tag_hide-input"><details class="hide"><summary>Show code cell source</summary>
 <div class="cell_input"><pre>shown = 1</pre></div></details></div>
@@ -248,7 +248,7 @@ def test_a_page_is_taken_apart():
     [
         PAGE.replace('<span class="math">\\(p_i\\)</span>', "\\(p_i\\)"),
         PAGE.replace(' class="headerlink"', ""),
-        PAGE.replace(' class="mark essential"', ""),
+        PAGE.replace(' class="section-mark essential"', ""),
         PAGE.replace("<summary>Hint 1 of 2</summary>", "Hint 1 of 2"),
     ],
 )
