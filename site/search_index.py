@@ -30,8 +30,8 @@ ARTICLE = re.compile(r"<article\b.*</article>", re.DOTALL)
 # What is on the page for use, not for reading.
 CHROME_TAGS = {"button", "input", "nav", "script", "select", "style", "summary", "svg"}
 CHROME = {
-    "drawing", "headerlink", "letters", "linenos", "section-mark", "onlyprint", "prev-next-area",
-    "section-number", "toctree-wrapper", "used-in", "where-to-run",
+    "drawing", "headerlink", "letters", "linenos", "onlyprint", "prev-next-area",
+    "section-mark", "section-number", "toctree-wrapper", "used-in", "where-to-run",
 }  # fmt: skip
 # The words of these stand apart, though there is no space between them.
 APART = {"br", "dd", "div", "dt", "li", "option", "p", "pre", "section", "td", "th", "tr"}
