@@ -20,6 +20,13 @@
     }
   }
 
+  // A name for a button that is a formula.
+  function spoken(button) {
+    const copy = button.cloneNode(true);
+    copy.querySelectorAll("noscript").forEach((other) => other.remove());
+    return copy.textContent.replace(/\\[()]/g, "").trim();
+  }
+
   function answer(prompt) {
     let next = prompt.nextElementSibling;
     while (next && !next.matches("details.gives, blockquote, section")) next = next.nextElementSibling;
@@ -42,6 +49,7 @@
       const button = document.createElement("button");
       button.type = "button";
       button.append(...(item.querySelector("p") ?? item).childNodes);
+      if (button.querySelector(".math")) button.setAttribute("aria-label", spoken(button));
       button.addEventListener("click", () => {
         choose(button);
         remember(key, index);

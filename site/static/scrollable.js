@@ -2,7 +2,8 @@
 // others must not, or a page of formulas would be a page of stops for the Tab key. Its edge fades
 // (book.css) as long as more is to come on the right.
 (() => {
-  const wide = ".bd-article mjx-container[display], .bd-article table, .bd-article pre";
+  const wide = ["mjx-container[display]", "span.math", "table", "pre"]
+    .map((box) => `.bd-article ${box}`).join();
 
   function mark() {
     for (const box of document.querySelectorAll(wide)) {
