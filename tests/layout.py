@@ -96,7 +96,9 @@ def faults(page, width):
     for pixels, text in page.evaluate(TEXT_OF_FIGURES):
         if pixels < SMALLEST_TEXT[width] - 0.05:
             yield f"text of {pixels:.1f} pixels in a figure: {text}"
-    boxes = ".bd-article .cell_output pre" + (", .bd-article pre" if width == 1280 else "")
+    boxes = ".bd-article .cell_output pre" + (
+        ", .bd-article .cell pre" if width == 1280 else ""
+    )
     yield from (f"wider than its box: {text}" for text in page.evaluate(CUT, boxes))
 
 
