@@ -50,7 +50,7 @@ FIRST = {
     "unit in the last place": "glossary#term-ulp",
     "fp16": HALF,
     # What one copies: numbers, also as prefixes or with other digits, names of calls, errors.
-    "2.3026": "derivation#does-it-learn",
+    "2.3026": "derivation#does-it-learn | derivatives#does-it-train",
     "2.30": "derivation#does-it-learn | derivatives#does-it-train",
     "2.303": "derivation#does-it-learn | derivatives#does-it-train",
     "1.4612": "framework_equivalents#what-does-a-second-softmax-do",
