@@ -15,8 +15,7 @@ from sphinx.errors import PycodeError
 from sphinx.ext.autodoc.mock import mock, undecorate
 from sphinx.pycode import ModuleAnalyzer
 
-PLOTTING = ["matplotlib", "matplotlib_inline"]
-FRAMEWORKS = ["keras", "numba", "sklearn", "tensorflow", "torch", *PLOTTING]
+FRAMEWORKS = ["keras", "matplotlib", "numba", "sklearn", "tensorflow", "torch"]
 
 
 def load_package(app):

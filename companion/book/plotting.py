@@ -8,11 +8,12 @@ What has several panels is several figures, shown one after another: the page pu
 side where there is room, and below each other where there is not.
 """
 
+import sys
+
 import numpy as np
 
 try:
     import matplotlib.pyplot as plt
-    from matplotlib_inline.backend_inline import set_matplotlib_formats
 except ImportError as error:
     raise ImportError(
         "companion.book.plotting needs Matplotlib: pip install matplotlib."
@@ -58,8 +59,11 @@ def book_style():
             "svg.hashsalt": "softmax-companion",
         }
     )
-    # The whole figure, not a box around what was drawn: else each has a scale of its own.
-    set_matplotlib_formats("svg", bbox_inches=None, metadata={"Date": None})
+    if "IPython" in sys.modules:  # in a notebook; it brings the package that is imported here
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+        # The whole figure, not a box around what was drawn: else each has a scale of its own.
+        set_matplotlib_formats("svg", bbox_inches=None, metadata={"Date": None})
 
 
 def panels(count, height=2.5):
