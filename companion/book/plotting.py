@@ -25,6 +25,26 @@ INK = "#1a1a1a"  # of words on a picture
 COLORS = (BLUE, ORANGE, GREEN, PURPLE, GREY)
 WIDTH = 4.8  # inches, 328 pixels on a phone: text of 9.5 points is then 9 pixels high
 SMALL = 9.5  # points, the smallest text of a figure
+STYLE = {
+    "figure.figsize": (WIDTH, 2.9),
+    "figure.facecolor": "none",
+    "figure.constrained_layout.use": True,
+    "font.size": 10.5,
+    "axes.facecolor": "none",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.prop_cycle": plt.cycler(color=COLORS),
+    "axes.titlesize": 10.5,
+    "axes.titlelocation": "left",
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "lines.linewidth": 2,
+    "legend.frameon": False,
+    "legend.fontsize": SMALL,
+    "image.interpolation": "none",  # a pixel of a digit is a square
+    "svg.fonttype": "none",
+    "svg.hashsalt": "softmax-companion",
+}
 
 
 def book_style():
@@ -37,28 +57,7 @@ def book_style():
     --------
     >>> book_style()
     """
-    plt.rcParams.update(
-        {
-            "figure.figsize": (WIDTH, 2.9),
-            "figure.facecolor": "none",
-            "figure.constrained_layout.use": True,
-            "font.size": 10.5,
-            "axes.facecolor": "none",
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.prop_cycle": plt.cycler(color=COLORS),
-            "axes.titlesize": 10.5,
-            "axes.titlelocation": "left",
-            "xtick.labelsize": SMALL,
-            "ytick.labelsize": SMALL,
-            "lines.linewidth": 2,
-            "legend.frameon": False,
-            "legend.fontsize": SMALL,
-            "image.interpolation": "none",  # a pixel of a digit is a square
-            "svg.fonttype": "none",
-            "svg.hashsalt": "softmax-companion",
-        }
-    )
+    plt.rcParams.update(STYLE)
     if "IPython" in sys.modules:  # in a notebook; it brings the package that is imported here
         from matplotlib_inline.backend_inline import set_matplotlib_formats
 
