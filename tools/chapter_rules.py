@@ -11,7 +11,7 @@ import symtable
 from companion.book.plotting import SMALL, WIDTH
 
 NOTEBOOK_LIMIT = 1_000_000  # bytes: GitHub stops rendering well above, phones well below
-MOST_LINES = 15
+MOST_LINES, MOST_FOLDED_LINES = 15, 25
 FIRST_CELLS = ("# Installs the companion", "# Stops in words if")
 ANSWER = "<details><summary>Answer</summary>"
 MARK = r"\*(?:Essential|Deeper) · \d+ minutes?(?: · needs [^*]+)?\.\*"
@@ -41,10 +41,12 @@ def errors_are_declared(notebook):
 
 
 def cells_are_small(notebook):
+    """What stands open is seen at a glance; what is folded may be longer."""
     for cell in _code(notebook):
         lines = len(cell.source.splitlines())
-        if lines > MOST_LINES:
-            yield f"{lines} lines in a code cell, at most {MOST_LINES}: {_start(cell)}"
+        most = MOST_FOLDED_LINES if _tags(cell) & {"hide-cell", "hide-input"} else MOST_LINES
+        if lines > most:
+            yield f"{lines} lines in a code cell, at most {most}: {_start(cell)}"
 
 
 def prose_stands_between_code(notebook):

@@ -79,7 +79,7 @@ def pointers_to_nothing(texts, code, outputs, claims):
     """
     asserts = [folded(ast.unparse(a)) for cell in code for a in _asserts(cell)]
     asserts += [
-        folded(ast.get_source_segment(cell, a)) for cell in code for a in _asserts(cell)
+        _on_a_line(ast.get_source_segment(cell, a)) for cell in code for a in _asserts(cell)
     ]
     whole, printed = folded(" ".join(texts)), folded(" ".join(outputs))
     for says, by in claims:
@@ -96,6 +96,11 @@ def pointers_to_nothing(texts, code, outputs, claims):
             found = _is_a_test(by)
         if not found:
             yield f"a pointer to nothing, {by!r}, of: {says}"
+
+
+def _on_a_line(source):
+    """A statement that is broken into lines, as it stands on one."""
+    return re.sub(r"(?<=[(\[{]) |,? (?=[)\]}])", "", folded(source))
 
 
 def _asserts(cell):

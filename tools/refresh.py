@@ -44,8 +44,8 @@ except ImportError as error:
     if error.name != "companion":
         raise
     raise ImportError(
-        "companion must be the package of this book, but it is missing here, or "
-        "another package has its name. Run pip uninstall companion, then "
+        "companion must be the package of this book, but it is missing here, "
+        "or another package has its name. Run pip uninstall companion, then "
         "pip install . in the folder of the book that has pyproject.toml."
     ) from None
 del one_hot
