@@ -2,8 +2,9 @@
 
 A notebook asks, runs, answers, in this order. The page is made from it:
 
-- What a prompt asks for, outputs and answer, lies in one fold, "What it gives". A list of
-  choices in a prompt becomes buttons where scripts run (static/prompts.js).
+- What a prompt asks for lies in one fold, "What it gives": outputs, answer, and the checks
+  right after it, whose titles would give it away. A list of choices in a prompt becomes
+  buttons where scripts run (static/prompts.js).
 - A fold says what is in it: a cell's tag names it, and a checked cell its first comment.
 - The question under a title and the mark of a section, *Essential · 5 minutes.*, get classes.
 - Of several figures in one cell each gets its own line of the alternative text.
@@ -103,6 +104,7 @@ def fold_answer(quote):
     for node in after:
         if isinstance(node, nodes.raw) and node.astext().strip().startswith(ANSWER):
             fold = nodes.raw("", node.astext().replace(ANSWER, GIVES), format="html")
+            take_in_checks(node)
             node.parent.replace(node, [fold, *outputs])
             return
         if not is_cell(node):
@@ -111,6 +113,23 @@ def fold_answer(quote):
             for output in [child for child in node.children if is_output(child)]:
                 node.remove(output)
                 outputs.append(nodes.container("", output, classes=["cell"]))
+
+
+def take_in_checks(answer):
+    """Move the checks right after an answer into its fold: their titles would give it away."""
+    siblings = answer.parent.children
+    start = siblings.index(answer)
+    ends = [
+        at
+        for at, node in enumerate(siblings[start:], start)
+        if isinstance(node, nodes.raw) and node.astext().strip() == "</details>"
+    ]
+    end = ends[0]
+    while end + 1 < len(siblings) and is_cell(siblings[end + 1]):
+        if "tag_checked" not in siblings[end + 1]["classes"]:
+            break
+        siblings.insert(end, siblings.pop(end + 1))
+        end += 1
 
 
 def mark_paragraphs(document):

@@ -44,11 +44,12 @@
     return Math.sign(x) * (rounded >= 65536 ? Infinity : rounded);
   }
 
-  // Of each type: how it rounds, its spacing at 1, its largest number, its smallest with all
-  // digits, the logarithm of half of its smallest; and for the slider its end, step and start.
+  // Of each type: how it rounds, within which other type the package computes, its spacing at 1,
+  // its largest number, its smallest with all digits, the logarithm of half of its smallest; and
+  // for the slider its end, step and start.
   const TYPES = {
-    float16: { round: float16, eps: 2 ** -10, largest: 65504, normal: 2 ** -14,
-      nothing: -25 * Math.LN2, end: 20, step: 0.05, start: 10 },
+    float16: { round: float16, within: Math.fround, eps: 2 ** -10, largest: 65504,
+      normal: 2 ** -14, nothing: -25 * Math.LN2, end: 20, step: 0.05, start: 10 },
     float32: { round: Math.fround, eps: 2 ** -23, largest: (2 - 2 ** -23) * 2 ** 127,
       normal: 2 ** -126, nothing: -150 * Math.LN2, end: 120, step: 0.1, start: 88 },
     float64: { round: (x) => x, eps: 2 ** -52, largest: Number.MAX_VALUE, normal: 2 ** -1022,

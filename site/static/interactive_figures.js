@@ -69,10 +69,11 @@
       let places, edges;
 
       // Of one place of the slider: what each column says, and which words go with it.
-      function look(by, { round, eps, normal }) {
+      function look(by, { round, within = round, eps, normal }) {
         const z = [2, 1, 0].map((x) => round(x + by));
         const first = stepByStep(z, round), truth = softmax(z);
-        const second = stepByStep(z.map((x) => round(x - Math.max(...z))), round);
+        const second = stepByStep(z.map((x) => round(x - Math.max(...z))), within);
+        second.probs = second.probs.map(round);
         // Four roundings explain four spacings. Beyond, and if it shows, a digit is wrong.
         const words = first.probs.map((p, k) => Number.isNaN(p) ? "no number"
           : written(p) !== written(round(truth[k])) && Math.abs(p - truth[k]) > 4 * eps * truth[k]
