@@ -76,7 +76,7 @@ def first_comment(cell):
     """The comment that a cell begins with, all of its lines."""
     source = next(cell.findall(nodes.literal_block)).astext()
     lines = re.match(r"(?:#.*\n?)*", source)[0].splitlines()
-    return " ".join(line.lstrip("# ") for line in lines).rstrip(".")
+    return " ".join(line.lstrip("# ") for line in lines).rstrip(".").replace("`", "")
 
 
 def share_alternative_text(cell):
