@@ -30,7 +30,7 @@ CHAPTERS = [name for name in DOCUMENTS if (ROOT / f"{name}.ipynb").exists()] + D
 MOST_SHIFT = 0.05
 # Kilobytes over the wire, gzipped, figures left out. MathJax and its fonts are 320 of those of
 # a page with formulas, the theme's style sheet and scripts 100.
-BUDGET, BUDGET_WITHOUT_FORMULAS = 520, 200
+BUDGET, BUDGET_WITHOUT_FORMULAS, BUDGET_OF_FIGURES = 520, 200, 30
 DRAWING = re.compile(rb'<div class="drawing">.*?</svg>', re.DOTALL)
 # A formula's inside is a thousand boxes of one colour, code is a thousand words of ten. Those
 # of a kind have the same names around them, and axe-core need judge only the first of a kind.
@@ -136,9 +136,11 @@ class Visit:
             .map(i => i.src + " " + i.alt)"""
         )
 
-    def kilobytes(self):
+    def kilobytes(self, figures=False):
         files = [f for f in self.files if f.suffix not in (".png", ".svg")]
-        contents = [DRAWING.sub(b"", file.read_bytes()) for file in files]
+        contents = [file.read_bytes() for file in files]
+        if not figures:
+            contents = [DRAWING.sub(b"", content) for content in contents]
         return sum(len(gzip.compress(content)) for content in contents) / 1000
 
     def close(self):
@@ -172,6 +174,7 @@ def test_a_page_is_without_fault_in_every_setting(html, chromium, name):
     )
     visit, found = Visit(context, html / f"{name}.html"), []
     assert visit.kilobytes() < (BUDGET if visit.formulas() else BUDGET_WITHOUT_FORMULAS)
+    assert visit.kilobytes(figures=True) - visit.kilobytes() < BUDGET_OF_FIGURES
     if name in CHAPTERS:
         assert layout.shift(visit.page) < MOST_SHIFT
     for folds_are_open in (False, True):

@@ -131,6 +131,10 @@ GOOD_AND_BAD = {
         [text("$$\nx\n$$"), code("assert x == y")],
         [text("$$\nx\n$$"), code("x == y")],
     ),
+    "formulas_keep_one_notation": (
+        [text(r"$\operatorname{KL}(q \,\|\, p) = p^\top T$, $H(t, p)$")],
+        [text(r"$x^T$ or $H(p, t)$")],
+    ),
     "numbers_in_prose_come_from_a_cell": (
         [text("So p is 0.245, or 24.5 %."), code("p", [STREAM])],
         [text("So p is 0.246."), code("p", [STREAM])],
@@ -158,6 +162,24 @@ SPOILED = {
 def test_what_is_in_a_fold_is_said(cells):
     notebook = nbformat.v4.new_notebook(cells=copy.deepcopy(cells))
     assert list(chapter_rules.folds_say_what_is_in_them(notebook)) != []
+
+
+OTHER_LETTERS = [
+    r"p^{\mathsf T}",
+    r"\ln p",
+    r"KL(t, p)",
+    r"D_{KL}",
+    r"\operatorname{KL}(t \| p)",
+    r"\operatorname{KL}(p \,\|\, t)",
+    r"H(p, t)",
+    r"softmax(z)",
+]
+
+
+@pytest.mark.parametrize("formula", OTHER_LETTERS)
+def test_another_notation_is_found(formula):
+    notebook = nbformat.v4.new_notebook(cells=[text(f"So ${formula}$.")])
+    assert list(chapter_rules.formulas_keep_one_notation(notebook)) != []
 
 
 UNREADABLE = {

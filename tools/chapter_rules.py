@@ -215,6 +215,17 @@ def formulas_are_evaluated(notebook):
         yield f"no assertion follows the formula in: {_start(waiting)}"
 
 
+def formulas_keep_one_notation(notebook):
+    """p is the model, t the target, q a second distribution; T is the temperature alone."""
+    for cell in notebook.cells:
+        if cell.cell_type != "markdown":
+            continue
+        for formula in MATHS.findall(cell.source):
+            for pattern, words in NOTATION.items():
+                if re.search(pattern, formula):
+                    yield f"{words}, in {formula!r}"
+
+
 def numbers_in_prose_come_from_a_cell(notebook):
     """A number in prose stands in the code or in an output, rounded as the prose rounds it."""
     seen = []
@@ -261,11 +272,22 @@ RULES = [
     no_path_of_a_machine,
     figures_can_be_seen_and_read_aloud,
     formulas_are_evaluated,
+    formulas_keep_one_notation,
     numbers_in_prose_come_from_a_cell,
     closes_as_every_chapter,
     asks_the_reader_to_predict,
 ]
 
+MATHS = re.compile(r"\$\$.*?\$\$|\$[^$\n]+\$", re.DOTALL)
+NOTATION = {
+    r"\^\{?\\?(?:mathsf|mathrm|text)?[{ ]*T\b|\\intercal": "the transpose is ^\\top",
+    r"\\ln\b|\\log_e": "natural logarithms are \\log",
+    r"(?<!operatorname\{)KL|D_\{": "the divergence is \\operatorname{KL}(q \\,\\|\\, p)",
+    r"KL\}\([^()]*(?<!\\,)\\\||KL\}\([^()]*\\(?:parallel|Vert|mid)": "its bars are \\,\\|\\,",
+    r"KL\}\(p \\,\\\|": "the model p stands second in KL",
+    r"(?<!= )H\(p, [tq]\)": "the model p stands second in H",
+    r"(?<!\{)\b(?:softmax|lse)\b(?!\})": "a name is an \\operatorname",
+}
 NUMBER = r"(?<![\w.])-?\d+\.?\d*(?:[eE][-+]?\d+)?"
 # What is not a claim: formulas, code, links, citations, years beside names, HTML.
 NOT_PROSE = re.compile(
