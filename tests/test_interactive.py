@@ -840,4 +840,4 @@ def test_only_pages_with_a_figure_load_the_scripts(html):
     for page in (html / "chapters").glob("*.html"):
         text = page.read_text(encoding="utf-8")
         for file in (*SCRIPTS, "interactive.css"):
-            assert (file in text) == (page.stem in FIGURES.values()), page.name
+            assert (file in text) == (page.stem in {*FIGURES.values(), "index"}), page.name
