@@ -231,7 +231,7 @@ def as_labels(labels, num_classes):
     labels : array_like of int, shape (...)
         Class indices.
     num_classes : int
-        K.
+        Number of classes, K.
 
     Returns
     -------

@@ -180,7 +180,7 @@ def one_hot(labels, num_classes):
     labels : array_like of int, shape (...)
         Class indices in 0..K-1.
     num_classes : int
-        K.
+        Number of classes, K.
 
     Returns
     -------

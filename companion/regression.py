@@ -54,7 +54,7 @@ def fit(features, labels, num_classes, *, learning_rate, steps, l2=0.0):
     labels : array_like of int, shape (N,)
         True classes, in 0..K-1.
     num_classes : int
-        K.
+        Number of classes, K.
     learning_rate : float
         How far to go along the negative gradient of the mean loss.
     steps : int

@@ -72,6 +72,11 @@ PRIVATE = r"""() => [...document.querySelectorAll("body *")]
     .filter(e => e.checkVisibility() && ["::before", "::after"].some(
         part => /[\ue000-\uf8ff]/.test(getComputedStyle(e, part).content)))
     .map(e => e.outerHTML.slice(0, 80))"""
+# A column of a word a line: what stands there is a list, not a cell.
+PILLAR = """() => [...document.querySelectorAll(".bd-article table:not(.indextable) td")]
+    .filter(cell => cell.checkVisibility() && cell.clientHeight > 250
+        && cell.clientHeight > 2 * cell.clientWidth)
+    .map(cell => cell.textContent.slice(0, 80))"""
 SHIFT = """() => new Promise(done => {
     let sum = 0;
     new PerformanceObserver(list => {
@@ -88,6 +93,7 @@ def faults(page, width):
         "a word of a figure is cut": BESIDE_FIGURES,
         "words of a figure lie on each other": CROSSED,
         "the link of a heading stands alone": ALONE,
+        "a cell is a pillar of words": PILLAR,
         "Chinese that is not said to be": CHINESE,
         "a sign of a font that is not there": PRIVATE,
     }

@@ -121,6 +121,13 @@ def test_signatures_and_first_sentences_are_shown(places):
         assert text.translate(quotes).startswith(words(summary)[:60]), name
 
 
+def test_no_letter_is_taken_for_the_number_of_a_list(html):
+    """Docutils reads a line "K." as point 11 of a list that counts in letters."""
+    for page in html.glob("chapters/api_*.html"):
+        lists = re.findall(r"<ol[^>]*(?:alpha|roman)[^>]*>", page.read_text(encoding="utf-8"))
+        assert lists == [], page.name
+
+
 def test_every_module_says_how_it_is_imported(html):
     pages = " ".join(
         page.read_text(encoding="utf-8") for page in sorted(html.glob("chapters/api_*.html"))

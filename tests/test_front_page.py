@@ -13,7 +13,7 @@ from tools.chapter_rules import CLOSING
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = ROOT / "chapters"
 INDEX = (CHAPTERS / "index.md").read_text(encoding="utf-8")
-PATHS = re.findall(r"^\| \*\*(.+?)\*\* \| (.+) \| (\d+) \|$", INDEX, re.MULTILINE)
+PATHS = re.findall(r"^### (.+)\n\n(\d+) minutes\.\n\n((?:[- ] .+\n)+)", INDEX, re.MULTILINE)
 CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
 
 
@@ -44,8 +44,8 @@ def test_there_are_five_paths():
     ]
 
 
-@pytest.mark.parametrize(("name", "sections", "minutes"), PATHS, ids=[p[0] for p in PATHS])
-def test_a_path_is_made_of_sections_and_takes_their_minutes(name, sections, minutes):
+@pytest.mark.parametrize(("name", "minutes", "sections"), PATHS, ids=[p[0] for p in PATHS])
+def test_a_path_is_made_of_sections_and_takes_their_minutes(name, minutes, sections):
     links = re.findall(r"\[(.+?)\]\((\w+)\.ipynb#([\w-]+)\)", sections)
     assert len(links) >= 5
     assert sum(marks(topic)[heading][1] for heading, topic, _ in links) == int(minutes)
@@ -55,14 +55,13 @@ def test_a_path_is_made_of_sections_and_takes_their_minutes(name, sections, minu
 
 
 @pytest.mark.parametrize("number", range(1, 8))
-def test_the_table_of_chapters_is_that_of_the_chapters(number):
+def test_the_list_of_chapters_is_that_of_the_chapters(number):
     topic = list(TOPICS)[number - 1]
     prose = prose_of(topic)
     title, question = re.match(r"# (.+)\n\n\*(.+)\*\n", prose).groups()
     (about,) = re.findall(r"\*\*About (\d+) minutes\.\*\*", prose)
-    row = f"| {number} | [{title}]({topic}.ipynb) | {question} |"
-    (rest,) = [line for line in INDEX.splitlines() if line.startswith(row)]
-    assert rest.endswith(f"| {about} |")
+    entry = rf"\n{number}\. \*\*\[{title}\]\({topic}\.ipynb\)\*\*\. \*{re.escape(question)}\*\n"
+    assert re.search(rf"{entry}.+; {about} minutes\.\n", INDEX)
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert f"| [{title}](chapters/{topic}.ipynb) | {question} |" in readme
 

@@ -33,12 +33,14 @@ FAULTS = {
     "wider than its box": f'<div class="cell_output"><pre>{"word " * 30}</pre></div>',
     "stands alone": '<h2>%s<a class="headerlink" href="#"><br><br><br>#</a></h2>'
     % ("What? " * 2),
+    "a pillar of words": f'<table><td style="max-width: 5em">{"words " * 40}</table>',
     "Chinese": "<p>The softmax 函数.</p>",
     "a sign of a font": '<style>i::before {content: "\\f010"}</style><i>x</i>',
 }
 GOOD = [
     PROMPT + OUTPUT % "" + GIVEN,
     FIGURE % (WORD.format(50, 12, "one") + WORD.format(150, 12, "two")),
+    f"<table><td>a short cell<td>{'words ' * 40}</table>",
     '<h2>What?<a class="headerlink" href="#">#</a></h2><p lang="zh-Hans">函数</p>',
 ]
 
