@@ -242,6 +242,22 @@ def test_the_keyboard_reaches_the_link_of_each_heading(html, chromium):
     context.close()
 
 
+def test_the_button_of_colours_says_which_are_chosen(html, chromium):
+    context = chromium.new_context(viewport={"width": 1280, "height": 800})
+    page = Visit(context, html / "chapters" / "notation.html").page
+    button, names = page.locator(".theme-switch-button"), []
+    for _ in range(3):
+        mode = page.locator("html").get_attribute("data-mode")
+        names.append((mode, button.get_attribute("aria-label")))
+        button.click()
+    assert set(names) == {
+        ("light", "Colours: light"),
+        ("dark", "Colours: dark"),
+        ("auto", "Colours: as the system has them"),
+    }
+    context.close()
+
+
 def test_launch_buttons_are_without_fault(addressed, chromium):
     context = chromium.new_context(viewport={"width": 360, "height": 800})
     visit = Visit(context, addressed / "chapters" / "plain.html")
