@@ -30,7 +30,8 @@ FIRST = {
     "clip": "numerical_stability#is-a-clip-a-cure",
     "axis": "derivation#which-axis",
     "online softmax": "one_pass#online-softmax",
-    "label smoothing": "glossary#term-label-smoothing",
+    "label smoothing": "glossary#term-label-smoothing | "
+    "distillation#what-does-label-smoothing-do-to-a-teacher",
     "log-sum-exp": "glossary#term-log-sum-exp",
     "adding a constant": "derivation#what-does-adding-a-constant-change",
     "Hessian": "glossary#term-Hessian",

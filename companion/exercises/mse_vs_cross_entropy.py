@@ -248,8 +248,8 @@ loudest = NumberExercise(
     reference=_loudest,
     hints=(
         "Write the squared error with p, the probability of the true class, alone.",
-        "It is 2(1 - p)². Its slope by p is -4(1 - p), and dp/dz = p(1 - p). Multiply, and look "
-        "for the largest size.",
+        "It is 2(1 - p)². Its slope by p is -4(1 - p), and dp/dz = p(1 - p). Multiply, and "
+        "look for the largest size.",
         "p(1 - p)² is largest where 1 - p = 2p.",
     ),
     also_right=(1 / 3, np.float64(1) / 3, 0.33333333333, 0.333, np.float32(1) / 3),

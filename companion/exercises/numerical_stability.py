@@ -1587,7 +1587,11 @@ def unclipped_loss(logits, labels):
 )
 
 
-# A prediction: the largest logit that exp survives in float16.
+# A prediction: the largest logit that the sum of a thousand survives in float16.
+
+
+def _largest_of_a_thousand(dtype):
+    return np.log(float(np.finfo(dtype).max) / 1000)
 
 
 largest_float16_logit = NumberExercise(
@@ -1596,58 +1600,71 @@ largest_float16_logit = NumberExercise(
     trains="the range of a float type",
     name="largest_float16_logit",
     stub="largest_float16_logit = ...",
-    answer="largest_float16_logit = np.log(np.finfo(np.float16).max.astype(float))",
-    why="exp(x) overflows where x exceeds the logarithm of the largest number, 65504 in "
-    "float16.",
-    reference=lambda: np.log(float(np.finfo(np.float16).max)),
+    answer="largest_float16_logit = np.log(np.finfo(np.float16).max.astype(float) / 1000)",
+    why="The sum is 1,000 times one exponential. It overflows where that exceeds 65504 / 1000, "
+    "long before a single exponential does.",
+    reference=lambda: _largest_of_a_thousand(np.float16),
     hints=(
-        "np.finfo(np.float16) knows the largest number of the type.",
+        "np.finfo(np.float16) knows the largest number of the type. How large may each of "
+        "1,000 exponentials be?",
         "exp and log are inverses: which logit has that number as its exponential?",
-        "Take the natural logarithm of 65504.",
+        "Take the natural logarithm of 65504 / 1000.",
     ),
-    also_right=(11.09, np.float32(11.0898), np.log(65504)),
+    also_right=(4.18, np.float32(4.182), np.log(65504) - np.log(1000)),
     mistakes=(
         Mistake(
+            "one-exponential",
+            np.log(65504),
+            "There a single exponential overflows. The sum of 1,000 does so earlier.",
+        ),
+        Mistake(
             "the-number-itself",
-            float(np.finfo(np.float16).max),
-            "That is the largest float16. Its logarithm is asked for: the logit goes through "
-            "exp.",
+            65504 / 1000,
+            "So large may each exponential be. Its logarithm is asked for: the logit goes "
+            "through exp.",
         ),
         Mistake(
-            "half",
-            np.log(65504 / 2),
-            "That is the logarithm of half the largest float16, about 32752. There is room up "
-            "to the largest itself.",
+            "product",
+            np.log(65504 * 1000),
+            "That multiplies the range by 1,000. The exponentials share it: divide.",
         ),
-        Mistake("base-two", np.log2(65504), "That is the exponent to base 2. Use base e."),
-        Mistake("fifteen", 15.0, "That is the largest exponent to base 2. Use base e."),
-        Mistake("base-ten", np.log10(65504), "That is the exponent to base 10. Use base e."),
         Mistake(
-            "whole", 11.0, "exp(11) is 59874, and there is room for more. Give three digits."
+            "logit-divided",
+            np.log(65504) / 1000,
+            "The exponentials share the range, not the logits: divide before the logarithm.",
         ),
-        Mistake("twelve", 12.0, "exp(12) is 162755, which float16 cannot hold."),
+        Mistake(
+            "base-two", np.log2(65504 / 1000), "That is the exponent to base 2. Use base e."
+        ),
+        Mistake(
+            "base-ten", np.log10(65504 / 1000), "That is the exponent to base 10. Use base e."
+        ),
+        Mistake(
+            "whole",
+            4.0,
+            "1,000 times exp(4) is 54598, and there is room for more. Give three digits.",
+        ),
+        Mistake("five", 5.0, "1,000 times exp(5) is 148413, which float16 cannot hold."),
         Mistake(
             "float32",
-            np.log(float(np.finfo(np.float32).max)),
+            _largest_of_a_thousand(np.float32),
             "That is the limit of float32. float16 has fewer exponent bits.",
         ),
         Mistake(
-            "float32-whole", 88.0, "About 88 is the limit of float32. float16 has fewer bits."
+            "float32-alone",
+            np.log(float(np.finfo(np.float32).max)),
+            "There a single exponential overflows in float32. The sum of 1,000 in float16 does "
+            "so much earlier.",
         ),
         Mistake(
             "float64",
-            np.log(np.finfo(float).max),
+            _largest_of_a_thousand(np.float64),
             "That is the limit of float64. float16 has fewer exponent bits.",
         ),
         Mistake(
             "smallest",
             np.log(float(np.finfo(np.float16).tiny)),
             "That is where exp leaves the normal numbers below. The upper end is asked for.",
-        ),
-        Mistake(
-            "smallest-of-all",
-            np.log(float(np.finfo(np.float16).smallest_subnormal)),
-            "That is the logarithm of the smallest float16. The upper end is asked for.",
         ),
         Mistake(
             "infinite", np.inf, "exp(inf) is inf, an overflow. A finite logit is asked for."
