@@ -83,6 +83,7 @@ def picture(data, alt):
 ALT = "Two curves that meet at the origin and then part."
 CLOSED = text("\n".join(f"## {heading}" for heading in chapter_rules.CLOSING))
 PREDICTS = text("> **Predict.** A sign?\n\n" * 4)
+ESSENTIAL, DEEPER = (f"## Why?\n\n*{mark} · 5 minutes.*" for mark in ("Essential", "Deeper"))
 PROMPT = text("Words.\n\n> **Predict.** A sign?\n> - plus\n> - minus")
 ANSWERED = text("<details><summary>Answer</summary>\n\nPlus.\n\n</details>")
 OPENED = (
@@ -120,6 +121,10 @@ GOOD_AND_BAD = {
     "shown_code_runs_as_shown": (
         [code("x = 1"), code("# x\ny = x", tags=CHECKED), code("y = 2"), code("y")],
         [code("x = 1"), code("# x\ny = x", tags=CHECKED), code("y")],
+    ),
+    "short_path_runs_alone": (
+        [code("x = 1"), text(DEEPER), code("y = x"), text(ESSENTIAL), code("x")],
+        [code("x = 1"), text(DEEPER), code("y = x"), text(ESSENTIAL), code("y")],
     ),
     "no_line_ends_in_a_semicolon": ([code("1")], [code("plot();")]),
     "no_path_of_a_machine": ([code("1")], [code("open('/home/me/x')")]),

@@ -137,6 +137,23 @@ def shown_code_runs_as_shown(notebook):
         owner |= dict.fromkeys(_bound(tree), "checked" if checks else "shown")
 
 
+def short_path_runs_alone(notebook):
+    """The opening and what is essential need nothing of the sections that are not."""
+    on_path, owner = True, {}
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            for mark in re.findall(r"^## .*\n+(.*)", cell.source, re.M):
+                on_path = mark.startswith("*Essential")
+        elif not cell.source.startswith(FIRST_CELLS):
+            source = re.sub(r"^[%!].*", "", cell.source, flags=re.M)
+            bound = _bound(ast.parse(source))
+            needed = _needed(symtable.symtable(source, "cell", "exec")) - bound
+            missed = sorted(name for name in needed if owner.get(name) == "deeper")
+            if on_path and missed:
+                yield f"the short path needs {missed} of a section that is not: {_start(cell)}"
+            owner |= dict.fromkeys(bound, "path" if on_path else "deeper")
+
+
 def _needed(scope):
     """The global names that a scope and those in it read."""
     own = {s.get_name() for s in scope.get_symbols() if s.is_referenced()}
@@ -268,6 +285,7 @@ RULES = [
     sections_say_whether_they_are_essential,
     opens_as_every_chapter,
     shown_code_runs_as_shown,
+    short_path_runs_alone,
     no_line_ends_in_a_semicolon,
     no_path_of_a_machine,
     figures_can_be_seen_and_read_aloud,
