@@ -9,8 +9,10 @@ A loss is an object, called with the truth first: `CategoricalCrossentropy()(y_t
 digits, and so do labels beyond 2**24.
 
 Probabilities are clipped to EPSILON..1 - EPSILON before the logarithm. So their loss cannot
-exceed -log(1e-7) = 16.118, and where the clip acts the gradient is 0: an example that is
-wrong enough teaches nothing.
+exceed -log(1e-7) = 16.118, and an entry that is clipped has no slope: an example that is wrong
+enough does not push where it is wrong. `SparseCategoricalCrossentropy` divides by the sum after
+the clip. That sum adds its logarithm to the loss and to its limit, and its slope to the entries
+that are not clipped.
 
 This is Keras on TensorFlow, its first backend, on a CPU; 16-bit types are rounded after every
 step, as there. Two things there have no NumPy counterpart:
