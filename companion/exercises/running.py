@@ -237,11 +237,21 @@ def _numbers_in(thing):
 
 def _in_words(error, function):
     try:
-        first_line = (str(error).strip().splitlines() or [""])[0][:200].rstrip(".")
-        text = f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
-        return text + place_of(error, function) + "."
+        return in_one_line(error) + place_of(error, function) + "."
     except BaseException:  # its __str__ is the reader's code, and may raise anything
         return "An exception whose text cannot be read."
+
+
+def in_one_line(error):
+    """The type of an error and the first line of its text, which may be code of the reader.
+
+    Examples
+    --------
+    >>> in_one_line(ValueError("x must be finite.\\nIt is not."))
+    'ValueError: x must be finite'
+    """
+    first_line = (str(error).strip().splitlines() or [""])[0][:200].rstrip(".")
+    return f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
 
 
 def _content(array):

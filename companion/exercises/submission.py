@@ -4,6 +4,7 @@ import ast
 import json
 import re
 import symtable
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from companion.exercises import TOPICS
 
 IMPORT = re.compile(r"^\s*from\s+companion\.exercises\s+import\s+(\w+)", re.MULTILINE)
 ASKS = {"check", "hint", "solution"}  # methods of an exercise: nothing that an answer needs
+# In Python 3.11.7 ast.parse keeps its depth in one place for all threads. If the garbage
+# collector gives way to another that parses, it raises SystemError (gh-106905).
+PARSING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,8 @@ def _parses(source):
 
 def _tree(source):
     try:
-        return ast.parse(source)
+        with PARSING:
+            return ast.parse(source)
     except (SyntaxError, ValueError, RecursionError):
         return None
 

@@ -1,9 +1,12 @@
 """What the checker itself says: results and sentences that belong to no single exercise."""
 
+import re
+import traceback
+
 import numpy as np
 
 from companion.exercises.result import Result, State
-from companion.exercises.running import close
+from companion.exercises.running import close, in_one_line
 from companion.exercises.says import say
 
 PASSED = "{count} checks passed."
@@ -14,7 +17,9 @@ SET_A_NUMBER = "Set {name} to a number, then run again."
 SET_A_LETTER = "Set {name} to a letter in quotes, then run again."
 NO_NUMBER = "{name} could not be read as a number."
 ONE_OF = "{name} must be one of {options}, in quotes."
+BESIDE_A_LETTER = ("option", "answer", "letter", "is")  # words that people write with it
 MOST_SHOWN = 16  # numbers in the arguments of a call that is printed
+FOLDERS = re.compile(r"""(?<![\w.])(?:[A-Za-z]:)?[/\\]+(?:[^\s/\\'"]+[/\\]+)+""")  # of a path
 FRAMEWORKS = {"torch": "PyTorch", "tensorflow": "TensorFlow"}
 FORMS = {
     "list": "np.array(...) makes an array of a list.",
@@ -41,14 +46,28 @@ NOT_YET_NUMBERS = {
 
 
 def our_fault(error):
-    """A fault of the checker."""
+    """A fault of the checker, with what a report needs: the error, and where it arose."""
     return Result(
         State.COULD_NOT_JUDGE,
         say(
             "The checker itself failed ({error}). This says nothing of your answer.",
-            error=error,
+            error=_for_a_report(error),
         ),
     )
+
+
+def _for_a_report(error):
+    """An error and our innermost line that it went through, without folders of this machine."""
+    try:
+        text = FOLDERS.sub("", in_one_line(error))
+        lines = [
+            f"; {name}, line {line}"
+            for frame, line in traceback.walk_tb(error.__traceback__)
+            if (name := frame.f_globals["__name__"]).startswith("companion.")
+        ]
+        return text + "".join(lines[-1:])
+    except Exception:  # nothing may fail here, whatever the error is
+        return type(error).__name__
 
 
 def framework_is_missing(framework):
