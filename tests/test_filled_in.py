@@ -14,8 +14,9 @@ import pytest
 from test_exercises import TOPICS, every_topic, load
 
 from companion.exercises.exercise import ChoiceExercise
+from companion.exercises.self_test import SelfTest
 from tools.filled_in import cell_of, filled_in, says_correct
-from tools.refresh import GENERATED
+from tools.refresh import GENERATED, QUESTIONS_PATTERN, generate
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -39,6 +40,11 @@ def test_the_chapter_holds_each_exercise_once_as_the_data_says(topic):
         if isinstance(exercise, ChoiceExercise):
             for letter, option in exercise.options.items():
                 assert any(f"- **{letter}** {option}" in text for text in prose)
+        if isinstance(exercise, SelfTest):
+            asked = [generate(s) for s in prose if QUESTIONS_PATTERN.match(s)]
+            assert set(asked) <= set(prose)
+            shown = "\n\n".join(s.partition("\n\n")[2] for s in asked)
+            assert shown == exercise.questions(), name
 
 
 @every_topic

@@ -1,8 +1,12 @@
 """The command line that judges what others hand in: verdicts, exits, and attacks on it."""
 
+import concurrent.futures
 import contextlib
+import dataclasses
+import gc
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -15,9 +19,10 @@ from test_exercises import ALL, each, frameworks  # noqa: F401
 
 from companion.exercises import TOPICS
 from companion.exercises.__main__ import main
-from companion.exercises.judge import exercises_of, judge
+from companion.exercises.judge import exercises_of, judge, judge_one
 from companion.exercises.result import State
 from companion.exercises.submission import needed, read
+from companion.exercises.words import our_fault
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAD = "import numpy as np\nfrom companion.exercises import numerical_stability as ex\n\n"
@@ -62,7 +67,7 @@ def test_solved_chapters_are_all_right(topic, tmp_path, capsys):
 def test_shipped_chapters_are_not_attempted(capsys, tmp_path):
     out = tmp_path / "out.json"
     paths = [str(ROOT / "chapters" / f"{t}.ipynb") for t in TOPICS]
-    assert main(["check", *paths, "--json", str(out)]) == 1
+    assert main(["check", *paths, "--json", str(out)]) == 1, capsys.readouterr()
     results = json.loads(out.read_text(encoding="utf-8"))["results"]
     assert [r["exercise"] for r in results] == [e.key for e in ALL.values()]
     assert {r["state"] for r in results} == {"NOT_ATTEMPTED"}
@@ -184,6 +189,30 @@ def test_a_missing_framework_is_not_the_students_fault(tmp_path, monkeypatch, ca
     assert "? Could not be judged." in capsys.readouterr().out
 
 
+def test_a_fault_of_the_checker_says_where_it_arose(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(HEAD + RIGHT, encoding="utf-8")
+    spoiled = dataclasses.replace(ALL["numerical_stability.softmax"], stub="y = 1\n")
+    result = judge_one(read(path), spoiled)
+    assert result.state is State.COULD_NOT_JUDGE
+    assert "(ValueError: the stub must define a function; it" in result.message
+    assert re.search(r"; companion\.exercises\.attempts, line \d+\)\.", result.message)
+    assert result.message == spoiled.check(spoiled.build()).message
+
+
+@pytest.mark.parametrize("folder", ["/home/me/", "C:\\me\\", "/a/b c/"])
+def test_a_fault_of_the_checker_shows_no_folders(folder):
+    said = our_fault(FileNotFoundError(2, "No such file or directory", f"{folder}x.py")).message
+    assert "FileNotFoundError: [Errno 2] No such file or directory: '" in said
+    assert "x.py')." in said
+    assert not any(start in said for start in ("/home", "C:", "'/"))
+
+
+@pytest.mark.parametrize("text", ["n/a", "1 / 0", "p/q is no number", "before=30, after=2"])
+def test_a_fault_of_the_checker_keeps_its_text(text):
+    assert f"(ValueError: {text})." in our_fault(ValueError(text)).message
+
+
 # Attacks: none passes, none ends the run, each ends in a sentence.
 
 ATTACKS = {
@@ -302,6 +331,25 @@ def test_only_what_an_answer_needs_runs():
 
 def test_the_last_definition_counts_even_if_it_cannot_be_read():
     assert needed(["def f(x): return 1", "def f(x):\n  return ("], "f")[-1].endswith("(")
+
+
+@pytest.fixture
+def busy_collector():
+    """The collector of garbage runs often, and gives way to other threads while it does."""
+    give_way = lambda phase, info: time.sleep(0)  # noqa: E731
+    thresholds = gc.get_threshold()
+    gc.callbacks.append(give_way)
+    gc.set_threshold(100)
+    yield
+    gc.set_threshold(*thresholds)
+    gc.callbacks.remove(give_way)
+
+
+def test_cells_can_be_read_by_several_threads_at_once(busy_collector):
+    cells = read(ROOT / "chapters" / "derivation.ipynb").cells
+    once = needed(cells, "cross_entropy")
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(needed, [cells] * 12, ["cross_entropy"] * 12)) == [once] * 12
 
 
 def test_magics_are_left_out(tmp_path):

@@ -7,8 +7,8 @@ tags that we use, and the description of its page. Its first code cell stops in 
 companion is missing, or is another package of that name. Once `_config.yml` has the address of
 the repository, a cell before it installs the companion where it is missing. Markdown cells
 that begin with GENERATED are written from the exercise's data, so that hints and solutions
-exist once. An output that is equal to the stored one within the tolerance is left alone, so
-that a refresh makes no noise in git.
+exist once; those with QUESTIONS are items of a self-test. An output that is equal to the
+stored one within the tolerance is left alone, so that a refresh makes no noise in git.
 """
 
 import hashlib
@@ -29,6 +29,10 @@ ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = ROOT / "chapters"
 GENERATED = "<!-- generated from companion/exercises/{module}.py: {name} -->"
 GENERATED_PATTERN = re.compile(GENERATED.format(module=r"(\w+)", name=r"(\w+)"))
+QUESTIONS = GENERATED.format(module="{module}", name="{name}, {first} to {last}")
+QUESTIONS_PATTERN = re.compile(
+    QUESTIONS.format(module=r"(\w+)", name=r"(\w+)", first=r"(\d+)", last=r"(\d+)")
+)
 INSTALL = "# Installs the companion where it is missing, as on Colab."
 INSTALL_SOURCE = """
 import importlib.util
@@ -59,11 +63,13 @@ NOTEBOOK_METADATA = {
 
 def generate(source):
     """A generated Markdown cell anew from its exercise; any other text as it is."""
-    marker = GENERATED_PATTERN.match(source)
+    marker = GENERATED_PATTERN.match(source) or QUESTIONS_PATTERN.match(source)
     if not marker:
         return source
-    module = importlib.import_module(f"companion.exercises.{marker[1]}")
-    return f"{marker[0]}\n\n{getattr(module, marker[2]).folded()}"
+    module, name, *numbers = marker.groups()
+    exercise = getattr(importlib.import_module(f"companion.exercises.{module}"), name)
+    text = exercise.questions(*map(int, numbers)) if numbers else exercise.folded()
+    return f"{marker[0]}\n\n{text}"
 
 
 def repository_address():

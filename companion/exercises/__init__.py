@@ -1,7 +1,8 @@
 """The exercises of the book, as data, and the checker that names the reader's mistake.
 
 One module per chapter holds its exercises: `derivation`, `numerical_stability`,
-`derivatives`, `mse_vs_cross_entropy`, `framework_equivalents`, `distillation`, `one_pass`.
+`derivatives`, `mse_vs_cross_entropy`, `framework_equivalents`, `distillation`, `one_pass`,
+`pitfalls`.
 Each exercise has `check`, `hint` and `solution`::
 
     from companion.exercises import numerical_stability as ex
@@ -27,4 +28,5 @@ TOPICS = (  # in the order of the chapters
     "framework_equivalents",
     "distillation",
     "one_pass",
+    "pitfalls",
 )

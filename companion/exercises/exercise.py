@@ -123,7 +123,7 @@ class Exercise:
         # A promise to the reader: never a traceback of ours. All that could run the reader's
         # code has run elsewhere, so what is caught here is a fault of the checker.
         except Exception as error:
-            result = words.our_fault(type(error).__name__)
+            result = words.our_fault(error)
         result = dataclasses.replace(result, exercise=self.key, seed=seed)
         overview.remember(result)
         if _is_a_bare_line_of_a_script(sys._getframe(1)):
@@ -613,5 +613,5 @@ class ChoiceExercise(Exercise):
             if text.strip().lower().rstrip(".") == option.lower().rstrip("."):
                 return letter
         said = re.findall(r"[a-z]+", text.lower())
-        left = [word for word in said if word not in ("option", "answer", "letter", "is")]
+        left = [word for word in said if word not in words.BESIDE_A_LETTER]
         return left[0] if len(left) == 1 and left[0] in self.options else None

@@ -36,6 +36,7 @@ from companion.exercises.exercise import Exercise, FunctionExercise, Seen, Task
 from companion.exercises.result import Result, State
 from companion.exercises.running import COPIED, Limited, Outcome
 from companion.exercises.says import say
+from companion.exercises.self_test import SelfTest
 from companion.exercises.submission import needed, read
 
 TIMEOUT = 60.0  # seconds for the cells that an answer needs and all its calls
@@ -172,7 +173,7 @@ def judge_one(submission, exercise, seed=0, timeout=TIMEOUT, memory=MEMORY):
         if result is None:
             result = _judge(submission, exercise, seed, timeout, memory)
     except Exception as error:
-        result = words.our_fault(type(error).__name__)
+        result = words.our_fault(error)
     return Judged(
         result.state, result.sentences, result.mistake, exercise.key, seed, str(submission.path)
     )
@@ -211,6 +212,8 @@ def bare(exercise):
     without |= {"mistakes": (), "also_right": ()}
     if isinstance(exercise, FunctionExercise):
         without |= {"family": None, "switches": (), "fresh": None, "probes": ()}
+    if isinstance(exercise, SelfTest):
+        without |= {"items": ()}
     return dataclasses.replace(exercise, **without)
 
 
