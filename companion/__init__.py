@@ -7,6 +7,7 @@ These are the public names of the core, which needs NumPy alone. The rest is imp
 - `companion.one_pass`: the core for large inputs, in blocks, compiled, streamed, distributed
 - `companion.equivalents`: the losses of PyTorch, TensorFlow and Keras, specified in NumPy
 - `companion.frameworks`: code that runs inside PyTorch and Keras, and the table of equivalents
+- `companion.diagnose`: what looks wrong in outputs, labels and loss; also a command
 - `companion.exercises`: the exercises of each chapter, and the checker
 - `companion.book`: what chapters use to show figures, sources and measured times
 """

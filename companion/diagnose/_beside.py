@@ -1,0 +1,141 @@
+"""Outputs, labels and loss beside each other."""
+
+import numpy as np
+
+from companion.diagnose._calibration import of_labels
+from companion.diagnose._given import SILENCED, nothing_learnt, of_loss, read_loss
+from companion.diagnose._kinds import found
+from companion.diagnose._labels import arrange, of_distributions, of_indices
+from companion.diagnose._losses import Batch
+from companion.diagnose._outputs import are_probabilities, of_outputs
+from companion.diagnose._rows import sweep
+from companion.diagnose.findings import Diagnosis
+
+
+def compared(outputs, labels, loss, axis):
+    """The diagnosis of what was read.
+
+    Parameters
+    ----------
+    outputs : Numbers
+        With values, and with an axis of classes.
+    labels : Numbers or None
+        As read.
+    loss : tuple
+        The loss as given, and as read; (None, None) if there is none.
+    axis : int
+        Where the classes are.
+
+    Returns
+    -------
+    Diagnosis
+
+    Examples
+    --------
+    >>> from companion.diagnose._reading import read
+    >>> x, y = read([[2.0, 1.0]], "outputs"), read([0], "labels")
+    >>> compared(x, y, (None, None), -1)
+    Nothing looks wrong: outputs (1, 2) float64, labels.
+    """
+    findings = [f for read in (labels, loss[1]) if read is not None for f in read.findings]
+    targets = None
+    if labels is not None and labels.values is not None:
+        targets, axis, more = arrange(outputs.values, labels, axis)
+        findings += more
+    logits = np.moveaxis(outputs.values, axis, -1)
+    shape, logits = logits.shape[:-1], logits.reshape(-1, logits.shape[-1])
+    rows = sweep(logits)
+    findings += of_outputs(outputs, axis, logits, rows)
+    printed, more = _printed(loss, outputs, shape)
+    findings += more
+    if targets is not None and logits.shape[1] > 1:
+        batch, more = _batch(logits, targets, rows, shape, labels)
+        findings = _of_batch(batch, printed, outputs, findings + more)
+    return Diagnosis(tuple(_once(findings)), _seen(outputs, labels, loss))
+
+
+def _printed(loss, outputs, shape):
+    given, read = loss
+    if read is None or read.values is None:
+        return None, []
+    return read_loss(given, read, outputs, shape)
+
+
+def _batch(logits, targets, rows, shape, labels):
+    """What can be computed with, and what is wrong with the labels' values."""
+    if targets.ndim == 2:
+        findings = of_distributions(targets, labels.eps)
+        if not np.isfinite(targets).all():
+            return None, findings
+        if findings and findings[0].kind == "logarithms as targets":
+            targets = np.exp(targets)
+        return Batch(logits, targets, rows, shape), findings
+    indices, usable, findings = of_indices(targets, labels.dtype, logits.shape[1])
+    findings += _counted(logits.shape, indices)
+    if indices is None or not usable.any():
+        return None, findings
+    if usable.all():
+        return Batch(logits, indices, rows, shape), findings
+    logits, indices = logits[usable], indices[usable]
+    return Batch(logits, indices, sweep(logits), (len(logits),), usable), findings
+
+
+def _counted(shape, indices):
+    """A last layer with one output per example."""
+    count, classes = shape
+    if indices is None or count != classes or count < 20 or indices.max() >= count // 4:
+        return
+    values = {"classes": classes, "largest": int(indices.max())}
+    yield found("class count", "likely", "outputs", **values)
+
+
+def _of_batch(batch, given, outputs, findings):
+    if batch is None:
+        return findings
+    batch.column = "column labels" in {f.kind for f in findings}
+    batch.probabilities = bool(are_probabilities(batch.rows, outputs.eps).all())
+    findings = findings + _masked(batch)
+    right = False
+    if given is not None:
+        given = given.of(batch.kept)
+        right, more = of_loss(given, batch)
+        findings += more
+    findings = [f for f in findings if not _settled(f, right, given, batch)]
+    if {"class axis", "off by one", "class count"} & {f.kind for f in findings}:
+        return findings  # nothing else can be judged by such labels
+    with np.errstate(all="ignore"):
+        if not batch.probabilities:
+            findings += nothing_learnt(given, batch)
+        return findings + (of_labels(batch) if batch.hard else [])
+
+
+def _settled(finding, right, given, batch):
+    """Whether the loss says that what looked doubtful is right."""
+    if finding.kind not in SILENCED:
+        return False
+    if finding.kind == "softmax twice" and finding.sure != "certain" and given is not None:
+        floor = np.log1p((batch.classes - 1) / np.e)
+        return right or given.mean < floor - given.atol
+    return right
+
+
+def _masked(batch):
+    with np.errstate(invalid="ignore"):
+        if batch.hard:
+            masked = np.isneginf(batch.picked) & np.isfinite(batch.rows.lse)
+        else:
+            masked = np.any((batch.targets > 0) & np.isneginf(batch.logits), axis=1)
+    return [found("masked target", "certain", count=int(masked.sum()))] if masked.any() else []
+
+
+def _once(findings):
+    """The surest finding of each kind."""
+    by_kind = {}
+    for finding in Diagnosis(tuple(findings), ""):
+        by_kind.setdefault(finding.kind, finding)
+    return by_kind.values()
+
+
+def _seen(outputs, labels, loss):
+    given = [name for name, read in (("labels", labels), ("loss", loss[1])) if read]
+    return ", ".join([f"outputs {outputs.values.shape} {outputs.dtype}", *given])

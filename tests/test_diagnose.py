@@ -1,0 +1,331 @@
+"""`companion.diagnose` as a function: it reads anything, raises nothing, changes nothing."""
+
+import re
+import subprocess
+import sys
+import types
+
+import nbformat
+import numpy as np
+import pytest
+import scipy.sparse
+import tensorflow as tf
+import torch
+from book import ROOT
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from companion import softmax, softmax_cross_entropy_with_labels
+from companion.diagnose import Diagnosis, Finding, _losses, _rows, diagnose
+from companion.diagnose.__main__ import main
+from companion.diagnose._kinds import KINDS, found
+
+RNG = np.random.default_rng(0)
+LABELS = RNG.integers(0, 5, 40)
+LOGITS = RNG.normal(size=(40, 5)) + 3 * np.eye(5)[LABELS]
+LOSS = softmax_cross_entropy_with_labels(LOGITS, LABELS).mean()
+
+NUMBERS = st.one_of(
+    st.floats(-5, 5),
+    st.sampled_from([0.0, 1.0, np.nan, np.inf, -np.inf, -100.0, 1e308, -1e308, 2.0**60]),
+)
+ARRAYS = hnp.arrays(
+    dtype=st.sampled_from(["f2", "f4", "f8", ">f8", "i8", "u1", "?", "c16", "O", "U3"]),
+    shape=hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4),
+    elements=None,
+    fill=None,
+)
+NORMAL = hnp.arrays(
+    np.float64, hnp.array_shapes(min_dims=1, max_dims=4, max_side=4), elements=NUMBERS
+)
+ANYTHING = st.one_of(
+    ARRAYS,
+    NORMAL,
+    hnp.arrays(np.float64, (3, 4), elements=st.floats(-5, 5)).map(softmax),
+    NORMAL.map(np.ndarray.tolist),
+    hnp.arrays(np.int64, hnp.array_shapes(max_dims=4, max_side=4), elements=st.integers(-2, 5)),
+    st.sampled_from([None, "logits", 3, object(), {}, {1: 2}, [[1], [2, 3]], [], set(), len]),
+)
+
+
+@settings(max_examples=600, deadline=None)
+@given(ANYTHING, ANYTHING, st.one_of(ANYTHING, NUMBERS), st.integers(-5, 5))
+def test_nothing_is_raised_and_nothing_changed(outputs, labels, loss, axis):
+    given = (outputs, labels, loss)
+    before = [x.copy() if isinstance(x, np.ndarray) else x for x in given]
+    found = diagnose(outputs, labels, loss=loss, axis=axis)
+    assert str(found)
+    assert found._repr_html_()
+    assert found.healthy == (not found.kinds)
+    for old, new in zip(before, given, strict=True):
+        if isinstance(new, np.ndarray):
+            assert new.tobytes() == old.tobytes()
+
+
+@settings(max_examples=300, deadline=None)
+@given(NORMAL, st.data())
+def test_nothing_is_raised_where_shapes_go_together(logits, data):
+    classes = logits.shape[-1]
+    shape = logits.shape[:-1]
+    indices = st.integers(-1, classes)
+    labels = data.draw(hnp.arrays(np.int64, shape, elements=indices) if shape else indices)
+    loss = data.draw(st.one_of(NUMBERS, hnp.arrays(np.float64, shape, elements=NUMBERS)))
+    assert str(diagnose(logits, labels, loss=loss))
+
+
+def test_the_errors_of_numpy_stay_as_they_were():
+    with np.errstate(all="raise"):
+        diagnose([[1e308, -1e308], [0, 1]], [0, 1], loss=np.nan)
+        diagnose(LOGITS * 1e5, LABELS, loss=27.631)
+        assert np.geterr()["over"] == "raise"
+
+
+class Odd:
+    """What says that it converts, and does not."""
+
+    def __array__(self, dtype=None, copy=None):
+        raise RuntimeError("out of memory")
+
+
+@pytest.mark.parametrize(
+    ("outputs", "kind"),
+    [
+        (None, "not numbers"),
+        ("logits", "not numbers"),
+        ([["a", "b"]], "not numbers"),
+        ([[1 + 2j, 0]], "not numbers"),
+        ([[1, 2], [3]], "ragged"),
+        (np.zeros((0, 3)), "empty"),
+        (np.ma.masked_array([[1.0, 2.0]], [[True, False]]), "unreadable"),
+        (Odd(), "unreadable"),
+        (3.0, "axis"),
+        ([[1], [2]], "one class"),
+    ],
+)
+def test_what_is_no_array_of_logits_is_said(outputs, kind):
+    assert diagnose(outputs).kinds == [kind]
+
+
+def test_an_axis_that_is_not_there_is_said_and_no_axis_is_an_error():
+    assert diagnose(LOGITS, axis=2).kinds == ["axis"]
+    with pytest.raises(TypeError, match="axis"):
+        diagnose(LOGITS, axis=None)
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        torch.tensor,
+        lambda x: torch.tensor(x, requires_grad=True),
+        lambda x: torch.tensor(x, dtype=torch.float32).to_sparse(),
+        lambda x: torch.tensor(x).to_sparse_csr(),
+        lambda x: torch.tensor(x, dtype=torch.bfloat16),
+        tf.constant,
+        tf.Variable,
+        lambda x: tf.cast(x, tf.bfloat16),
+        scipy.sparse.csr_matrix,
+        scipy.sparse.coo_array,
+        np.ndarray.tolist,
+        lambda x: x.astype(object),
+        lambda x: x.astype(">f4"),
+        np.asfortranarray,
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support")
+def test_whatever_converts_is_read(convert):
+    assert diagnose(convert(LOGITS), LABELS).healthy
+    assert diagnose(convert(softmax(LOGITS)), LABELS).kinds == ["softmax twice"]
+
+
+def test_a_gradient_stays_where_it_was():
+    logits = torch.tensor(LOGITS, requires_grad=True)
+    loss = torch.nn.functional.cross_entropy(logits, torch.tensor(LABELS))
+    assert diagnose(logits, torch.tensor(LABELS), loss=loss).healthy
+    assert logits.grad is None
+    loss.backward()
+    assert logits.grad is not None
+
+
+@pytest.mark.parametrize("shape", [(40, 5), (5, 40), (2, 5, 20), (2, 20, 5)])
+def test_axis_says_where_the_classes_are(shape):
+    axis = shape.index(5)
+    logits = RNG.normal(size=shape)
+    labels = RNG.integers(0, 5, shape[:axis] + shape[axis + 1 :])
+    last = np.moveaxis(logits, axis, -1)
+    loss = softmax_cross_entropy_with_labels(last, labels)
+    for printed in (loss, loss.mean()):
+        for name in (axis, axis - len(shape)):
+            assert diagnose(logits, labels, loss=printed, axis=name).healthy
+        assert diagnose(logits, labels, loss=printed * 40, axis=axis).kinds in ([], ["sum"])
+
+
+@pytest.mark.parametrize(("loss", "most"), [(LOSS, 1), (LOSS * 1.234, 2), (np.nan, 2)])
+def test_the_outputs_are_read_twice_at_most(monkeypatch, loss, most):
+    read = []
+
+    def counting(logits, *others):
+        for start, z, *cut in _rows_blocks(logits, *others):
+            read.append(len(z))
+            yield start, z, *cut
+
+    _rows_blocks = _rows.blocks
+    monkeypatch.setattr(_rows, "blocks", counting)
+    monkeypatch.setattr(_losses, "blocks", counting)
+    diagnose(LOGITS, LABELS, loss=loss)
+    assert sum(read) <= most * len(LOGITS)
+
+
+def test_blocks_give_what_one_block_gives(monkeypatch):
+    whole = [diagnose(LOGITS, LABELS, loss=k * LOSS) for k in (1, 1 / 5, 40)]
+    monkeypatch.setattr(_rows, "BLOCK", 15)
+    for k, expected in zip((1, 1 / 5, 40), whole, strict=True):
+        found = diagnose(LOGITS, LABELS, loss=k * LOSS)
+        assert found.kinds == expected.kinds
+        assert str(found) == str(expected)
+
+
+def test_a_typed_number_counts_with_its_digits_and_a_computed_one_with_all():
+    assert diagnose(LOGITS, LABELS, loss=float(f"{LOSS:.4g}")).healthy
+    assert diagnose(LOGITS, LABELS, loss=float(f"{40 * LOSS:.4g}")).kinds == ["sum"]
+    assert diagnose(LOGITS, LABELS, loss=np.float64(f"{40 * LOSS:.4g}") + 0.01).healthy
+
+
+def test_what_is_surest_is_told_first():
+    unsure, sure = (found("bits", s, loss=3.0, right=2.0) for s in ("possible", "certain"))
+    assert list(Diagnosis((unsure, sure), "")) == [sure, unsure]
+    assert Diagnosis((unsure, sure), "")[0] is sure
+    assert len(Diagnosis((), "")) == 0
+    assert Diagnosis((), "")
+
+
+def test_a_finding_is_escaped_in_html():
+    finding = Finding("a", "likely", "<script>", "p < q", "b")
+    html = Diagnosis((finding,), "x")._repr_html_()
+    assert "&lt;script&gt;" in html
+    assert "<script>" not in html
+
+
+def headings():
+    """ "Chapter: Section" for every section of every chapter."""
+    for path in sorted((ROOT / "chapters").glob("*.ipynb")):
+        cells = nbformat.read(path, 4).cells
+        titles = [
+            (len(marks), title)
+            for cell in cells
+            if cell.cell_type == "markdown"
+            for marks, title in re.findall(r"^(#{1,3}) (.*)", cell.source, re.M)
+        ]
+        yield from (f"{titles[0][1]}: {title}" for level, title in titles if level > 1)
+
+
+def test_every_kind_leads_to_a_section_that_is_there():
+    known = set(headings())
+    assert len(known) > 80
+    assert {kind.see for kind in KINDS.values()} <= known
+
+
+def sentences():
+    for name, kind in KINDS.items():
+        yield from ((name, variant, text) for variant, text in kind.evidence.items())
+
+
+@pytest.mark.parametrize(("name", "variant", "text"), list(sentences()))
+def test_every_sentence_can_be_filled_in(name, variant, text):
+    fields = set(re.findall(r"\{(\w+)", text + KINDS[name].mend))
+    finding = found(name, "likely", variant, **dict.fromkeys(fields, 2))
+    assert finding.evidence[0].isupper() or not finding.evidence[0].isalpha()
+    assert finding.evidence.endswith(".")
+    assert finding.mend.endswith(".")
+    assert "{" not in finding.evidence + finding.mend
+
+
+def test_counts_have_their_noun():
+    values = {"total": 100, "rows": 1, "examples": 10}
+    assert "in 1 of 10 examples" in found("nan outputs", "certain", count=3, **values).evidence
+    assert found("all masked", "certain", count=1).evidence.startswith("1 row of")
+    assert found("all masked", "certain", count=2000).evidence.startswith("2,000 rows of")
+
+
+@pytest.fixture
+def files(tmp_path):
+    np.save(tmp_path / "logits.npy", LOGITS)
+    np.save(tmp_path / "labels.npy", LABELS)
+    np.save(tmp_path / "probs.npy", softmax(LOGITS))
+    np.savez(tmp_path / "both.npz", logits=LOGITS, labels=LABELS)
+    np.savez(tmp_path / "other.npz", a=LOGITS, b=LABELS)
+    np.savetxt(tmp_path / "logits.csv", LOGITS, delimiter=",", header="a,b,c,d,e", comments="")
+    np.savetxt(tmp_path / "logits.txt", LOGITS)
+    np.savetxt(tmp_path / "labels.csv", LABELS, fmt="%d", header="label", comments="")
+    (tmp_path / "words.csv").write_text("cat,dog\ncat,dog\n")
+    (tmp_path / "ragged.csv").write_text("1,2\n3\n")
+    (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "broken.npy").write_bytes(b"not an array")
+    (tmp_path / "model.pt").write_bytes(b"")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "said"),
+    [
+        ("logits.npy", 0, "Nothing looks wrong"),
+        ("logits.npy labels.npy", 0, "float64, labels."),
+        (f"logits.npy labels.npy --loss {LOSS}", 0, "labels, loss."),
+        (f"logits.npy labels.npy --loss {40 * LOSS:.5f}", 1, "sum (certain)"),
+        ("probs.npy labels.npy", 1, "softmax twice (likely)"),
+        ("probs.npy", 1, "softmax twice (likely)"),
+        ("both.npz", 0, "float64, labels."),
+        ("logits.csv labels.csv", 0, "outputs (40, 5) float64"),
+        ("logits.txt labels.csv", 0, "outputs (40, 5) float64"),
+        ("logits.npy labels.npy --axis 0", 1, "class axis (likely)"),
+        ("other.npz", 2, "name the outputs"),
+        ("words.csv", 2, "empty.csv"),
+        ("ragged.csv", 2, "rows of one length"),
+        ("empty.csv", 2, "rows of one length"),
+        ("broken.npy", 2, "broken.npy"),
+        ("model.pt", 2, "must be .npy"),
+        ("missing.npy", 2, "missing.npy"),
+    ],
+)
+def test_the_command_says_what_the_function_says(files, capsys, line, status, said):
+    words = [str(files / w) if re.search(r"\.\D", w) else w for w in line.split()]
+    assert main(words) == status
+    printed = capsys.readouterr()
+    said = "words.csv" if said == "empty.csv" else said
+    assert said in printed.out + printed.err
+
+
+class Frame:
+    """What `read_parquet` of pandas gives, as far as it is used."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def to_numpy(self):
+        return self.values
+
+
+def test_a_parquet_file_is_read_by_pandas(files, monkeypatch):
+    tables = {"logits.parquet": LOGITS, "labels.parquet": LABELS[:, np.newaxis]}
+    pandas = types.ModuleType("pandas")
+    pandas.read_parquet = lambda path: Frame(tables[path.name])
+    monkeypatch.setitem(sys.modules, "pandas", pandas)
+    assert main([str(files / name) for name in tables]) == 0
+
+
+def test_without_pandas_that_is_said(files, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    assert main([str(files / "logits.parquet")]) == 2
+    assert "pandas" in capsys.readouterr().err
+
+
+def test_it_is_a_command(files):
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "companion.diagnose", str(files / "probs.npy")],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert run.returncode == 1
+    assert "softmax twice" in run.stdout
+    assert run.stderr == ""
