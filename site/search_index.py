@@ -1,9 +1,9 @@
 """A Sphinx extension of this book: what the search searches.
 
-After each build the pages are read again and cut into entries: a section, a word of the
-glossary, a function of the package, a source. An entry keeps apart what is said, what is code
-or output, and what is folded away as a hint or a solution, which is searched but never quoted.
-static/search.js ranks them.
+After each build the pages are read again and cut into entries: a section, a row of a long table
+(rows.py), a word of the glossary, a function of the package, a source. An entry keeps apart
+what is said, what is code or output, and what is folded away as a hint or a solution, which is
+searched but never quoted. static/search.js ranks them.
 
 The entries are written as a script that sets a variable, so that the search works from files,
 too. Sphinx's own search, which leads to the tops of pages, is off.
@@ -30,7 +30,7 @@ ARTICLE = re.compile(r"<article\b.*</article>", re.DOTALL)
 # What is on the page for use, not for reading.
 CHROME_TAGS = {"button", "input", "nav", "script", "select", "style", "summary", "svg"}
 CHROME = {
-    "drawing", "headerlink", "letters", "linenos", "onlyprint", "prev-next-area",
+    "drawing", "headerlink", "letters", "linenos", "onlyprint", "prev-next-area", "row-names",
     "section-mark", "section-number", "toctree-wrapper", "used-in", "where-to-run",
 }  # fmt: skip
 # The words of these stand apart, though there is no space between them.
@@ -174,6 +174,8 @@ def step(tag, entry, field, found):
         read(tag, begin(found, name, "section"), "prose", found)
     elif tag.name == "div" and "citation" in classes and name:
         read_source(tag, begin(found, name, "source"), found)
+    elif "one-row" in classes and name:
+        read_row(tag, begin(found, name, "row"), found)
     elif tag.name == "dl" and "glossary" in classes:
         read_words(tag, found)
     elif tag.name == "dl" and "py" in classes:
@@ -227,6 +229,16 @@ def read_source(tag, entry, found):
     words = re.sub(r"^\s*\[.*?\]", "", " ".join(entry.text["prose"].split())).strip()
     authors, _, rest = re.sub(r"(?<!\b[A-Z])\. ", ".\n", words, count=1).partition("\n")
     entry.text |= {"title": authors.removesuffix("."), "prose": rest}
+
+
+def read_row(tag, entry, found):
+    """A row of a table that is read a row at a time (rows.py), by its head and its names."""
+    head = tag.select_one(".row-head")
+    entry.names = [" ".join(name.get_text().split()) for name in head.select("strong")]
+    read(head, entry, "title", found)
+    for cell in tag.select(".row-cells > dd"):  # and not, in each row, the titles of columns
+        read(cell, entry, "prose", found)
+        entry.text["prose"] += " "
 
 
 def read_words(glossary, found):

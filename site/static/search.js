@@ -1,5 +1,5 @@
-// The search. It ranks the entries that site/search_index.py wrote: sections, words of the
-// glossary, functions. All words must be there; if no entry has all, those with most of them come,
+// The search. It ranks the entries that site/search_index.py wrote: sections, rows of tables, words
+// of the glossary, functions. All words must be there; if no entry has all, those with most of them come,
 // and a line says so. What is typed is text everywhere, never HTML and never a pattern.
 (() => {
   "use strict";
@@ -8,10 +8,11 @@
   const FIELDS = ["title", "prose", "code", "hidden", "page"];
   const WEIGHTS = {title: 12, prose: 3, code: 1, hidden: 0.4, page: 1.5};
   const [GLOSSARY_NAME, FUNCTION_NAME] = [8, 5]; // after a heading, the first before prose
+  const ROW = 1.2; // times what its page weighs: what a row says is short and of many things
   const OUTPUT = 3; // in place of code, for a number with decimals: it was copied from one
   const [TITLE, PROSE, CODE, HIDDEN] = [0, 1, 2, 3];
   // What a page is to somebody who searches, and a section among those of its page.
-  const PAGES = [[/\/api_/, 0.15], [/\/(about|teaching|bibliography|index)\./, 0.5], [/\/cheat_sheet/, 0.6]];
+  const PAGES = [[/\/api_/, 0.15], [/\/(about|teaching|bibliography|index)\./, 0.5], [/\/cheat_sheet/, 0.6], [/\/pitfalls/, 0.5]];
   const SECTIONS = [[/^exercise/, 0.35], [/^(what-you-can-now-say|sources|further-reading)/, 0.7]];
   const SPLIT = 0.6; // log sum exp where log-sum-exp was typed
   const LONGEST = 300; // letters of a query that are read
@@ -151,7 +152,8 @@
       return {
         texts, kind, names, title: heading, page: pages[page][1],
         href: ROOT + pages[page][0] + (anchor ? "#" + anchor : ""),
-        weight: weight(PAGES, pages[page][0]) * weight(SECTIONS, anchor),
+        weight: weight(PAGES, pages[page][0]) * weight(SECTIONS, anchor) * (kind === "row" ? ROW : 1),
+        named: kind === "row" ? namesIn(heading, names) : null,
       };
     });
     const stems = new Map();
@@ -166,6 +168,19 @@
     const numbers = [...words.keys()].filter((word) => /^-?\d/.test(word));
     book = {entries: made, words, stems, lengths, average, numbers, same: namesakes(made)};
     book.glossary = pages[entries.find(([, , kind]) => kind === "term")?.[0]]?.[0];
+  }
+
+  // For each word of a row's head: how many words the name has that it is part of.
+  function namesIn(head, names) {
+    const all = tokens(head);
+    const lengths = all.map(() => all.length);
+    for (const name of names) {
+      const [start, words] = [head.indexOf(name), tokens(name).length];
+      all.forEach((token, i) => {
+        if (token.start >= start && token.end <= start + name.length) lengths[i] = words;
+      });
+    }
+    return lengths;
   }
 
   // For each name, as its words: the other names of the same thing, and how near they are.
@@ -332,15 +347,18 @@
     const entries = new Map();
     for (const [key, hit] of found) {
       const [number, field] = [key >> 3, key & 7];
-      const {kind, weight} = book.entries[number];
+      const {kind, weight, named} = book.entries[number];
       const long = book.lengths.get(key) / book.average[field];
       const often = (2.2 * hit.times) / (hit.times + 1.2 * (0.35 + 0.65 * long));
       let score = (field === CODE && isPrecise ? OUTPUT : WEIGHTS[FIELDS[field]]) * often;
       if (field === TITLE) {
         const words = hit.places.reduce((most, [, count]) => Math.max(most, count), 1);
-        const share = Math.min(1, words / book.lengths.get(key));
+        const share = named
+          ? hit.places.reduce((most, [at, count]) => Math.max(most, Math.min(1, count / named[at])), 0)
+          : Math.min(1, words / book.lengths.get(key));
         score = hit.like * {
           section: WEIGHTS.title * (0.7 + 0.3 * share),
+          row: WEIGHTS.title * (0.2 + 0.8 * share ** 2),
           term: GLOSSARY_NAME,
           function: FUNCTION_NAME * (0.2 + 0.8 * share),
           source: WEIGHTS.prose,
@@ -390,7 +408,7 @@
     for (const found of list) {
       found.score *= 1 + (some ? 5 : 1.5) * together(pieces, found.number);
       if (found.entry.names.concat(found.entry.title).some((name) => keyOf(name).replace(/ /g, "") === exact.replace(/ /g, "")))
-        found.score *= 1.3;
+        found.score *= found.entry.kind === "row" ? 4 : 1.3; // its name is what one types
       found.score *= (found.terms.size / terms.length) ** 3;
     }
     list.sort((a, b) => b.score - a.score || a.number - b.number);
