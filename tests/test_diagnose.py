@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from companion import softmax, softmax_cross_entropy_with_labels
+from companion import log_softmax, one_hot, softmax, softmax_cross_entropy_with_labels
 from companion.diagnose import Diagnosis, Finding, _losses, _rows, diagnose
 from companion.diagnose.__main__ import main
 from companion.diagnose._kinds import KINDS, found
@@ -191,6 +191,115 @@ def test_a_typed_number_counts_with_its_digits_and_a_computed_one_with_all():
     assert diagnose(LOGITS, LABELS, loss=np.float64(f"{40 * LOSS:.4g}") + 0.01).healthy
 
 
+def wrong_axis(z, y, axis):
+    logs = log_softmax(z, axis=axis)
+    return -np.take_along_axis(logs, y[..., np.newaxis], axis=-1).mean()
+
+
+Z, Y = RNG.normal(size=(64, 10)), RNG.integers(0, 10, 64)
+L = softmax_cross_entropy_with_labels(Z, Y).mean()
+P, T = softmax(Z), one_hot(Y, 10)
+Z3, Y3 = 2 * RNG.normal(size=(8, 6, 5)), RNG.integers(0, 5, (8, 6))
+PADDED = np.where(np.arange(64) < 20, -100, Y)
+KEPT = softmax_cross_entropy_with_labels(Z[20:], Y[20:])
+SURE = softmax(3 * LOGITS)
+# What an attacker brought: outputs, labels, loss, what must be said, what must not.
+BROUGHT = {
+    "nan without labels": (Z, None, np.nan, {"nan loss"}, set()),
+    "nan without labels, large logits": (Z * 1e3, None, np.nan, {"no shift"}, set()),
+    "a negative loss without labels": (Z, None, -3.2, {"negative"}, set()),
+    "an infinite loss of a probability of 0": (
+        [[0.5, 0.5, 0], [0.2, 0.3, 0.5]], [2, 1], np.inf, {"log of softmax"}, set(),
+    ),
+    "the same, per example": (
+        [[0.5, 0.5, 0], [0.2, 0.3, 0.5]], [2, 1], [np.inf, 1.204], {"log of softmax"}, set(),
+    ),
+    "nan per image": (Z3, Y3, np.full(8, np.nan), {"nan loss"}, set()),
+    "a dead model that ends in softmax": (
+        np.full((64, 10), 0.1), Y, np.log(10), {"nothing learnt"}, {"softmax twice"},
+    ),
+    "softmax over axis 0 of three": (Z3, Y3, wrong_axis(Z3, Y3, 0), {"other axis"}, set()),
+    "softmax over axis 1 of three": (Z3, Y3, wrong_axis(Z3, Y3, 1), {"other axis"}, set()),
+    "lists, computed in float32": (
+        [[100.0, 0, 0], [0, 1, 2]], [0, 1], np.nan, {"no shift"}, set(),
+    ),
+    "logits far below 0": (
+        (Z * 10 - 200).astype("f4"), Y, np.nan, {"no shift"}, {"nan loss"},
+    ),
+    "binary cross-entropy of a softmax": (
+        P, Y, -(T * np.log(P) + (1 - T) * np.log1p(-P)).mean(), {"sigmoid"}, set(),
+    ),
+    "several classes at once": (
+        Z, M := (RNG.random((64, 10)) < 0.3) * 1.0,
+        (np.logaddexp(0, Z) - Z * M).mean(), set(), {"unnormalised targets"},
+    ),
+    "a mean over ignored labels, too": (
+        Z, PADDED, KEPT.sum() / 64, {"ignored label"}, set(),
+    ),
+    "a sum of losses of probabilities": (P, Y, 64 * L, {"sum"}, {"softmax twice"}),
+    "bits of probabilities": (P, Y, L / np.log(2), {"bits"}, {"softmax twice"}),
+    "log-probabilities over the examples": (
+        A := log_softmax(Z, axis=0), Y, -A[np.arange(64), Y].mean(),
+        {"other axis"}, {"nll of logits"},
+    ),
+    "probabilities over the examples": (
+        softmax(Z, axis=0), Y, -A[np.arange(64), Y].mean(),
+        {"other axis"}, {"logits as probabilities"},
+    ),
+    "a loss of NumPy that was rounded": (
+        Z, Y, np.float64(round(float(64 * L), 2)), {"sum"}, set(),
+    ),
+    "one nan among many": (
+        Z, Y, np.where(np.arange(64) == 3, np.nan, 1.0), {"nan loss"}, set(),
+    ),
+    "a label on a class masked with -1e9": (
+        np.where(np.arange(10) == Y[0], -1e9, Z), Y, None, {"masked target"}, set(),
+    ),
+    "one output, with its sigmoid's loss": (
+        Z[:, :1], Y % 2, 0.69, set(), {"one class"},
+    ),
+    "labels of -1 and 1": (Z[:, :2], 2 * (Y % 2) - 1, None, {"out of range"}, {"off by one"}),
+    "the axis forgotten in diagnose": (
+        np.moveaxis(Z3, -1, 1), Y3,
+        softmax_cross_entropy_with_labels(Z3, Y3).mean(), set(), {"class axis"},
+    ),
+    "a rare class that is not in this batch": (
+        np.c_[np.full(5000, 9.0), RNG.normal(size=5000)], np.zeros(5000, int), None,
+        set(), {"missing class"},
+    ),
+    "minus infinity": (Z, Y, -np.inf, {"infinite loss"}, set()),
+    "a ceiling that nothing reaches": (Z, Y, 16.118, set(), {"clip"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BROUGHT)
+def test_what_an_attacker_brought_is_told_and_nothing_false(name):
+    outputs, labels, loss, told, false = BROUGHT[name]
+    kinds = set(diagnose(outputs, labels, loss=loss).kinds)
+    assert told <= kinds
+    assert not false & kinds
+
+
+def evidence(*given, **named):
+    return " ".join(f.evidence + " " + f.mend for f in diagnose(*given, **named))
+
+
+def test_sentences_hold_of_what_they_are_said_of():
+    masked = np.where(np.arange(10) == 2, -np.inf, Z).astype("f4")
+    rows = one_hot(np.where(Y == 2, 3, Y), 10)
+    assert "Give class indices" in evidence(masked, rows, loss=np.nan)
+    assert "Leave these examples out" in evidence(Z, np.where(np.c_[Y == 3], 0.0, T))
+    assert "take their softmax first" in evidence(Z, Z)
+    one_nan = np.where(np.arange(64) == 3, np.nan, 1.0)
+    assert "the first that of example 3" in evidence(Z, Y, loss=one_nan)
+    assert "(64,)" in evidence(Z, Y[np.newaxis])
+    assert "nan throughout" in evidence(np.full((2, 3), np.nan))
+    assert "Give the outputs first" in evidence(Y, Z)
+    assert "exp leaves bfloat16 at 88.7" in evidence(
+        torch.tensor(Z * 200, dtype=torch.bfloat16), Y, loss=np.nan
+    )
+
+
 def test_what_is_surest_is_told_first():
     unsure, sure = (found("bits", s, loss=3.0, right=2.0) for s in ("possible", "certain"))
     assert list(Diagnosis((unsure, sure), "")) == [sure, unsure]
@@ -232,7 +341,7 @@ def sentences():
 
 @pytest.mark.parametrize(("name", "variant", "text"), list(sentences()))
 def test_every_sentence_can_be_filled_in(name, variant, text):
-    fields = set(re.findall(r"\{(\w+)", text + KINDS[name].mend))
+    fields = set(re.findall(r"\{(\w+)", text + KINDS[name].mend_of(variant)))
     finding = found(name, "likely", variant, **dict.fromkeys(fields, 2))
     assert finding.evidence[0].isupper() or not finding.evidence[0].isalpha()
     assert finding.evidence.endswith(".")
@@ -247,6 +356,10 @@ def test_counts_have_their_noun():
     assert found("all masked", "certain", count=2000).evidence.startswith("2,000 rows of")
 
 
+def write(path, rows):
+    path.write_text("\n".join(",".join(row) for row in rows))
+
+
 @pytest.fixture
 def files(tmp_path):
     np.save(tmp_path / "logits.npy", LOGITS)
@@ -257,6 +370,17 @@ def files(tmp_path):
     np.savetxt(tmp_path / "logits.csv", LOGITS, delimiter=",", header="a,b,c,d,e", comments="")
     np.savetxt(tmp_path / "logits.txt", LOGITS)
     np.savetxt(tmp_path / "labels.csv", LABELS, fmt="%d", header="label", comments="")
+    np.savez(tmp_path / "named.npz", logits=LOGITS, y_true=LABELS, loss=40 * LOSS)
+    np.savez(tmp_path / "left_over.npz", logits=LOGITS, labels=LABELS, weights=LABELS)
+    rows = [[f"{cell:.6f}" for cell in row] for row in LOGITS]
+    write(tmp_path / "numbered.csv", [list("01234"), *rows])
+    indexed = [[str(number), *row] for number, row in enumerate(rows)]
+    write(tmp_path / "pandas.csv", [["", *"01234"], *indexed])
+    excel = [";".join(row).replace(".", ",") for row in rows]
+    (tmp_path / "excel.csv").write_text("\n".join(excel))
+    (tmp_path / "aligned.txt").write_text("\n".join("   ".join(row) for row in rows))
+    (tmp_path / "missing.csv").write_text("NA,1\n2,3\n")
+    (tmp_path / "header.csv").write_text("a,b\n")
     (tmp_path / "words.csv").write_text("cat,dog\ncat,dog\n")
     (tmp_path / "ragged.csv").write_text("1,2\n3\n")
     (tmp_path / "empty.csv").write_text("")
@@ -278,20 +402,29 @@ def files(tmp_path):
         ("logits.csv labels.csv", 0, "outputs (40, 5) float64"),
         ("logits.txt labels.csv", 0, "outputs (40, 5) float64"),
         ("logits.npy labels.npy --axis 0", 1, "class axis (likely)"),
-        ("other.npz", 2, "name the outputs"),
-        ("words.csv", 2, "empty.csv"),
-        ("ragged.csv", 2, "rows of one length"),
-        ("empty.csv", 2, "rows of one length"),
+        ("other.npz", 2, "names must be"),
+        ("named.npz", 1, "sum (certain)"),
+        ("left_over.npz", 2, "weights"),
+        ("both.npz labels.npy", 2, "one array"),
+        ("pandas.csv labels.csv", 0, "outputs (40, 5) float64"),
+        ("numbered.csv labels.csv", 0, "outputs (40, 5) float64"),
+        ("excel.csv labels.csv", 0, "outputs (40, 5) float64"),
+        ("aligned.txt labels.csv", 0, "outputs (40, 5) float64"),
+        ("missing.csv", 2, "missing.csv"),
+        ("probs.npy --loss=-inf", 1, "softmax twice"),
+        ("words.csv", 2, "words.csv"),
+        ("ragged.csv", 2, "ragged.csv"),
+        ("empty.csv", 2, "no rows of numbers"),
+        ("header.csv", 2, "no rows of numbers"),
         ("broken.npy", 2, "broken.npy"),
         ("model.pt", 2, "must be .npy"),
         ("missing.npy", 2, "missing.npy"),
     ],
 )
 def test_the_command_says_what_the_function_says(files, capsys, line, status, said):
-    words = [str(files / w) if re.search(r"\.\D", w) else w for w in line.split()]
+    words = [str(files / w) if re.search(r"\.[a-z]", w) else w for w in line.split()]
     assert main(words) == status
     printed = capsys.readouterr()
-    said = "words.csv" if said == "empty.csv" else said
     assert said in printed.out + printed.err
 
 

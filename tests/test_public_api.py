@@ -22,7 +22,7 @@ MODULES = [
         "one_pass.linear one_pass._rows one_pass.compiled one_pass.distributed "
         "diagnose.arrays diagnose._kinds diagnose._reading diagnose._rows diagnose._outputs "
         "diagnose._labels diagnose._losses diagnose._given diagnose._calibration "
-        "diagnose._beside"
+        "diagnose._not_finite diagnose._beside"
     ).split()
 ]
 LONGEST_BODY = 16

@@ -4,7 +4,6 @@ Exit status 0: nothing looks wrong. 1: there are findings. 2: a file cannot be r
 """
 
 import argparse
-import csv
 import importlib
 import sys
 from pathlib import Path
@@ -14,6 +13,12 @@ import numpy as np
 from companion.diagnose import diagnose
 
 UNREADABLE = {"unreadable", "ragged", "not numbers", "empty"}
+# What the arrays of an .npz file may be called: outputs, labels, loss.
+NAMES = (
+    ("outputs", "logits", "probs", "predictions"),
+    ("labels", "label", "targets", "y_true", "y"),
+    ("loss",),
+)
 
 
 def load(path):
@@ -40,54 +45,67 @@ def load(path):
             with np.load(path) as arrays:
                 return dict(arrays)
         case ".csv" | ".tsv" | ".txt":
-            return {"": _of_text(path)}
+            return {"": _column_or_table(_of_text(path))}
         case ".parquet":
-            return {"": _column_or_table(importlib.import_module("pandas").read_parquet(path))}
-    raise ValueError(f"{path.name} must be .npy, .npz, .csv, .tsv, .txt or .parquet.")
+            frame = importlib.import_module("pandas").read_parquet(path)
+            return {"": _column_or_table(frame.to_numpy())}
+    raise ValueError("a file must be .npy, .npz, .csv, .tsv, .txt or .parquet.")
 
 
-def _column_or_table(frame):
-    values = frame.to_numpy()
+def _column_or_table(values):
     return values[:, 0] if values.shape[1] == 1 else values
 
 
 def _of_text(path):
-    """Integers if all are, else floats; one line of names at the top is left out."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        text = file.read()
-    separator = next((s for s in ",;\t" if s in text.partition("\n")[0]), " ")
-    rows = [row for row in csv.reader(text.splitlines(), delimiter=separator) if row]
-    rows = rows[1:] if rows and not _are_numbers(rows[0]) else rows
-    if len({len(row) for row in rows}) != 1:
-        raise ValueError(f"{path.name} needs rows of one length.")
-    cells = np.array(rows)
-    try:
-        values = cells.astype(np.int64)
-    except ValueError:
-        values = cells.astype(np.float64)
-    return values[:, 0] if values.shape[1] == 1 else values
+    """A table of numbers. Names at its top, and the index that pandas writes, are left out."""
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    lines = [line for line in lines if line.strip()]
+    first = lines[0].strip() if lines else ""
+    separator = next((s for s in ";\t," if s in first), None)
+    if separator == ";":  # the comma is then a decimal point
+        first, lines = first.replace(",", "."), [line.replace(",", ".") for line in lines]
+    cells = first.split(separator)
+    names = not any(map(_is_number, cells)) or _are_numbered(cells)
+    if len(lines) <= names:
+        raise ValueError("there are no rows of numbers in it.")
+    values = np.loadtxt(lines[names:], delimiter=separator, ndmin=2)
+    if names and not cells[0].strip():
+        values = values[:, 1:]
+    return values.astype(np.int64) if np.all(values % 1 == 0) else values
 
 
-def _are_numbers(cells):
+def _is_number(cell):
     try:
-        np.array(cells, dtype=np.float64)
+        return bool(float(cell) + 1)
     except ValueError:
         return False
-    return True
 
 
-def _outputs_and_labels(files):
-    """The two arrays of one .npz file, or one array each of one or two files."""
+def _are_numbered(cells):
+    """Whether a first line has the numbers 0, 1, 2 that pandas gives to columns."""
+    names = cells if cells[0].strip() else cells[1:]
+    return len(names) > 1 and names == [str(number) for number in range(len(names))]
+
+
+def _read(files):
+    """Outputs, labels and loss of one .npz file, or one array each of one or two files."""
     loaded = [load(path) for path in files]
     if len(loaded) == 1 and len(loaded[0]) > 1:
-        named = loaded[0]
-        first = next((n for n in ("outputs", "logits", "probs") if n in named), None)
-        second = next((n for n in ("labels", "targets", "y") if n in named), None)
-        if first is None:
-            raise ValueError(f"name the outputs 'outputs' or 'logits'; got {sorted(named)}.")
-        return named[first], None if second is None else named[second]
+        return _by_name(loaded[0])
+    if any(len(arrays) > 1 for arrays in loaded):
+        raise ValueError("of two files each has one array; put both arrays into one .npz.")
     arrays = [next(iter(arrays.values())) for arrays in loaded]
-    return arrays[0], arrays[1] if len(arrays) > 1 else None
+    return arrays[0], arrays[1] if len(arrays) > 1 else None, None
+
+
+def _by_name(named):
+    found = [
+        next((named.pop(name) for name in names if name in named), None) for names in NAMES
+    ]
+    if found[0] is None or named:
+        known = "; ".join(" or ".join(names) for names in NAMES)
+        raise ValueError(f"names must be {known}; got {sorted(named)}.")
+    return found
 
 
 def main(arguments=None):
@@ -97,17 +115,20 @@ def main(arguments=None):
         description="Say what looks wrong in the outputs of a model, its labels and its loss.",
     )
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="outputs [labels]")
-    parser.add_argument("--loss", type=float, help="what the program printed")
+    parser.add_argument("--loss", type=float, help="what was printed, as in --loss=-inf")
     parser.add_argument("--axis", type=int, default=-1, help="where the classes are")
     given = parser.parse_args(arguments)
     if len(given.files) > 2:
         parser.error("give outputs, or outputs and labels")
     try:
-        outputs, labels = _outputs_and_labels(given.files)
+        outputs, labels, loss = _read(given.files)
     except Exception as error:  # a file can be wrong in any way
         print(f"{', '.join(path.name for path in given.files)}: {error}", file=sys.stderr)
         return 2
-    found = diagnose(outputs, labels, loss=given.loss, axis=given.axis)
+    loss = loss if given.loss is None else given.loss
+    found = diagnose(outputs, labels, loss=loss, axis=given.axis)
+    if hasattr(sys.stdout, "reconfigure"):  # a console may lack the sign of a product
+        sys.stdout.reconfigure(errors="replace")
     print(found)
     return 2 if UNREADABLE & set(found.kinds) else int(not found.healthy)
 

@@ -3,13 +3,24 @@
 import numpy as np
 
 from companion.diagnose._calibration import of_labels
-from companion.diagnose._given import SILENCED, nothing_learnt, of_loss, read_loss
+from companion.diagnose._given import (
+    SILENCED,
+    is_of_sigmoids,
+    nothing_learnt,
+    of_loss,
+    read_loss,
+)
 from companion.diagnose._kinds import found
 from companion.diagnose._labels import arrange, of_distributions, of_indices
 from companion.diagnose._losses import Batch
+from companion.diagnose._not_finite import of_loss_alone
 from companion.diagnose._outputs import are_probabilities, of_outputs
 from companion.diagnose._rows import sweep
 from companion.diagnose.findings import Diagnosis
+
+MASKED = 10_000  # how far below the largest logit one is taken for masked
+# Programs whose number says that outputs were taken for probabilities, which they are.
+OF_PROBABILITIES = {"sum", "bits", "divided by classes"}
 
 
 def compared(outputs, labels, loss, axis):
@@ -44,14 +55,26 @@ def compared(outputs, labels, loss, axis):
         findings += more
     logits = np.moveaxis(outputs.values, axis, -1)
     shape, logits = logits.shape[:-1], logits.reshape(-1, logits.shape[-1])
-    rows = sweep(logits)
-    findings += of_outputs(outputs, axis, logits, rows)
+    rows, batch = sweep(logits), None
     printed, more = _printed(loss, outputs, shape)
-    findings += more
+    findings += of_outputs(outputs, axis, logits, rows) + more
     if targets is not None and logits.shape[1] > 1:
         batch, more = _batch(logits, targets, rows, shape, labels)
-        findings = _of_batch(batch, printed, outputs, findings + more)
+        findings += more
+    findings = _with_loss(batch, printed, outputs, rows, findings)
     return Diagnosis(tuple(_once(findings)), _seen(outputs, labels, loss))
+
+
+def _with_loss(batch, printed, outputs, rows, findings):
+    if batch is not None:
+        return _of_batch(batch, printed, outputs, findings)
+    if printed is None:
+        return findings
+    if "one class" in {finding.kind for finding in findings}:
+        return _without_one_class(findings, printed)
+    if "all ignored" in {finding.kind for finding in findings}:
+        return findings
+    return findings + of_loss_alone(printed, rows)
 
 
 def _printed(loss, outputs, shape):
@@ -90,27 +113,30 @@ def _counted(shape, indices):
 
 
 def _of_batch(batch, given, outputs, findings):
-    if batch is None:
-        return findings
-    batch.column = "column labels" in {f.kind for f in findings}
+    kinds = {f.kind for f in findings}
+    batch.column = "column labels" in kinds
+    batch.elsewhere = not {"other axis", "whole array"}.isdisjoint(kinds)
     batch.probabilities = bool(are_probabilities(batch.rows, outputs.eps).all())
     findings = findings + _masked(batch)
     right = False
     if given is not None:
         given = given.of(batch.kept)
         right, more = of_loss(given, batch)
-        findings += more
-    findings = [f for f in findings if not _settled(f, right, given, batch)]
+        right = right or (
+            batch.probabilities and not OF_PROBABILITIES.isdisjoint(f.kind for f in more)
+        )
+        findings = [f for f in findings if not _settled(f, right, given, batch)] + more
     if {"class axis", "off by one", "class count"} & {f.kind for f in findings}:
         return findings  # nothing else can be judged by such labels
     with np.errstate(all="ignore"):
-        if not batch.probabilities:
-            findings += nothing_learnt(given, batch)
+        findings += nothing_learnt(given, batch)
         return findings + (of_labels(batch) if batch.hard else [])
 
 
 def _settled(finding, right, given, batch):
     """Whether the loss says that what looked doubtful is right."""
+    if finding.kind == "unnormalised targets" and right:
+        return is_of_sigmoids(given, batch)  # several classes can be true at once
     if finding.kind not in SILENCED:
         return False
     if finding.kind == "softmax twice" and finding.sure != "certain" and given is not None:
@@ -119,12 +145,22 @@ def _settled(finding, right, given, batch):
     return right
 
 
+def _without_one_class(findings, printed):
+    """One output per example is right for a sigmoid, whose loss is not 0."""
+    sigmoid = np.isfinite(printed.values).all() and printed.values.any()
+    return [f for f in findings if f.kind != "one class" or not sigmoid]
+
+
 def _masked(batch):
+    if batch.probabilities or batch.rows.rising.any():
+        return []
+    lowest = batch.rows.most - MASKED
     with np.errstate(invalid="ignore"):
         if batch.hard:
-            masked = np.isneginf(batch.picked) & np.isfinite(batch.rows.lse)
+            masked = (batch.picked < lowest) & np.isfinite(batch.rows.lse)
         else:
-            masked = np.any((batch.targets > 0) & np.isneginf(batch.logits), axis=1)
+            below = batch.logits < lowest[:, np.newaxis]
+            masked = np.any((batch.targets > 0) & below, axis=1)
     return [found("masked target", "certain", count=int(masked.sum()))] if masked.any() else []
 
 

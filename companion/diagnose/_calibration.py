@@ -43,10 +43,11 @@ def of_labels(batch):
         return findings
     findings += _missing(batch)
     count = min(len(batch.targets), max(FEWEST, SAMPLE // batch.classes))
-    if count < FEWEST or batch.probabilities or not np.isfinite(batch.right).all():
+    if count < FEWEST or not np.isfinite(batch.right).all():
         return findings
     chosen = np.random.default_rng(0).permutation(len(batch.targets))[:count]
     z, y = batch.logits[chosen].astype(np.float64), batch.targets[chosen]
+    z = np.log(z) if batch.probabilities else z
     if np.isfinite(z).all() and _has_learnt(z.argmax(axis=1), y, _open(z)):
         findings += _miscalibrated(z, y)
     return findings
@@ -88,8 +89,8 @@ def _missing(batch):
     missing = np.bincount(batch.targets, minlength=batch.classes) == 0
     learnt = _has_learnt(batch.rows.top, batch.targets)
     share = batch.logits.mean(axis=0) if batch.probabilities else batch.rows.share
-    expected = count * share if learnt else np.full(batch.classes, count / 50)
-    lost = np.flatnonzero(missing & (expected >= (10 if learnt else batch.classes)))
+    enough = learnt or count >= 50 * batch.classes
+    lost = np.flatnonzero(missing & (count * share >= 10) & enough)
     if lost.size:
         many = float(count * share[lost[0]])
         values = {"first": int(lost[0]), "total": count, "expected": many}
@@ -124,7 +125,11 @@ def _overconfident(z, y):
     beta = _inverse_temperature(z[:half], y[:half])
     before, after, _ = _gain(z[half:], beta * z[half:], y[half:])
     expected, noise = _promised(z[half:])
-    if not 0.02 < beta < 0.8 or before - after < _least(before, 0) or before - expected < noise:
+    if (
+        not 0.001 < beta < 0.8
+        or before - after < _least(before, 0)
+        or before - expected < noise
+    ):
         return ()
     numbers = {"before": before, "after": after, "expected": expected, "noise": noise}
     numbers["accuracy"] = float((z.argmax(axis=1) == y).mean())
@@ -148,7 +153,7 @@ def _least(before, noise):
 
 def _inverse_temperature(z, y):
     """1/T of the least loss: its slope in 1/T rises, and is cut in halves."""
-    low, high = -4.0, 4.0  # logarithms
+    low, high = -7.0, 4.0  # logarithms
     for _ in range(30):
         middle = (low + high) / 2
         slope = (softmax(np.exp(middle) * z) * z).sum(axis=1) - z[np.arange(len(y)), y]

@@ -7,12 +7,14 @@ import numpy as np
 
 from companion.diagnose._kinds import found
 from companion.diagnose._losses import CLIPS, programs
+from companion.diagnose._not_finite import of_not_finite
 
 # Kinds whose loss has a sentence of its own beside that of their outputs or labels.
 OF_A_LOSS = {"other axis", "whole array", "column labels", "off by one"}
+OF_NO_SOFTMAX = {"nll of logits", "logits as probabilities"}
 SILENCED = {  # doubts that a right loss settles
     "softmax twice", "log-probabilities", "one-hot labels", "column labels", "float labels",
-    "ignored label", "out of range", "off by one",
+    "ignored label", "out of range", "off by one", "class axis", "class count",
 }  # fmt: skip
 
 
@@ -63,7 +65,8 @@ class Given(NamedTuple):
     @property
     def mean(self):
         """The loss as one number."""
-        return float(self.values.mean())
+        with np.errstate(all="ignore"):
+            return float(self.values.mean())
 
 
 def read_loss(loss, numbers, outputs, shape):
@@ -95,19 +98,24 @@ def read_loss(loss, numbers, outputs, shape):
     0.0005
     """
     values, count = numbers.values.astype(np.float64), int(np.prod(shape))
-    if values.size == 1:
+    if values.size == 1 or values.size == count:
         digits, half = _typed(loss)
-        near = _precision(values, outputs.eps, count, digits) | {"digits": digits, "half": half}
-        return Given(values.reshape(()), dtype=outputs.dtype, **near), []
-    if values.size == count:
-        near = _precision(values, outputs.eps, 1)
-        return Given(values.reshape(-1), dtype=outputs.dtype, **near), []
+        near = _precision(values, outputs.eps, count if values.size == 1 else 1, digits)
+        values = values.reshape(() if values.size == 1 else -1)
+        return Given(values, dtype=outputs.dtype, digits=digits, half=half, **near), []
     if values.shape == shape[: values.ndim]:
-        return None, []  # one per image, however its pixels were put together
+        return _of_images(values, outputs.dtype), []
     if values.shape == (count, count):
-        shapes = {"loss": values.shape, "labels": (count, 1)}
+        shapes = {"loss": values.shape, "examples": shape}
         return None, [found("column labels", "likely", "shape", **shapes)]
     return None, [found("shapes", "likely", "loss", got=values.shape, examples=shape)]
+
+
+def _of_images(values, dtype):
+    """One loss per image, however its pixels were put together: only what is odd counts."""
+    with np.errstate(all="ignore"):
+        odd = not np.isfinite(values).all() or values.min() < 0
+        return Given(values.mean(), 2e-5, 1e-6, dtype) if odd else None
 
 
 def _precision(values, eps, count, digits=17):
@@ -124,9 +132,9 @@ def _precision(values, eps, count, digits=17):
 
 def _typed(loss):
     """Digits of a number that was typed, and half a unit in its last place."""
-    if type(loss) is not float or not np.isfinite(loss):
+    if not isinstance(loss, float) or not np.isfinite(loss):
         return 17, 0.0
-    _, digits, exponent = Decimal(repr(loss)).as_tuple()
+    _, digits, exponent = Decimal(repr(float(loss))).as_tuple()
     if len(digits) > 8 and exponent < -4:
         return len(digits), 0.0
     # 0.27 may have been 0.2700: a float does not keep the zeros at its end.
@@ -161,23 +169,59 @@ def of_loss(given, batch):
     with np.errstate(all="ignore"):
         right = batch.of_probabilities if batch.probabilities else batch.right
         if given.equals(right, given.loose):
-            return True, _below_zero(given, batch)
-        if not batch.hard and given.equals(batch.second.straight, given.loose):
-            return True, []  # KL(t || p): without the entropy of the targets
+            return True, _of_right(given, batch, right)
         if batch.probabilities and given.equals(batch.right):
             values = _twice(batch) | {"loss": given.mean, "right": float(right.mean())}
             return False, [found("softmax twice", "certain", "loss", **values)]
         if not np.isfinite(given.values).all():
-            return False, _not_finite(given, batch, right)
+            return False, of_not_finite(given, batch, right)
         if given.digits < 3 or abs(given.mean) < 100 * max(1e-6, given.half):
             return False, _below(given)  # too few digits to name a program
-        if any(map(given.equals, _squared(batch))):
-            return True, _dead(batch)
+        if (other := _of_another_loss(given, batch)) is not None:
+            return True, other
         return False, _named(given, batch, right)
 
 
-def _below_zero(given, batch):
-    """Minus the log of a softmax cannot be below 0, not by rounding either."""
+def _of_another_loss(given, batch):
+    """Findings about losses that one may well want: KL, squared error, sigmoids."""
+    if not batch.hard and given.equals(batch.second.straight, given.loose):
+        return []  # KL(t || p): without the entropy of the targets
+    if any(given.equals(batch.second.squares / divisor) for divisor in (1, 2, batch.classes)):
+        return _dead(batch)
+    return _of_sigmoid(batch) if is_of_sigmoids(given, batch) else None
+
+
+def is_of_sigmoids(given, batch):
+    """Whether the loss is binary cross-entropy, class by class, summed or averaged over them.
+
+    Parameters
+    ----------
+    given : Given
+        What was printed.
+    batch : Batch
+        What it was computed from.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> from companion.diagnose._losses import Batch
+    >>> from companion.diagnose._rows import sweep
+    >>> z = np.array([[2.0, 1.0]])
+    >>> batch = Batch(z, np.array([[1.0, 1.0]]), sweep(z), (1,))
+    >>> is_of_sigmoids(Given(np.log1p(np.exp(-z)).sum(), 2e-5, 1e-6, "float64"), batch)
+    True
+    """
+    return any(given.equals(batch.second.sigmoid / divisor) for divisor in (1, batch.classes))
+
+
+def _of_right(given, batch, right):
+    """What is to be said of the right loss: that it is infinite, or below 0."""
+    if batch.probabilities and np.isinf(right).any():
+        return of_not_finite(given, batch, right)
+    # Minus the log of a softmax cannot be below 0, not by rounding either.
     if not batch.hard or given.values.min() >= 0:
         return []
     return [found("negative", "likely", "rounding", loss=float(given.values.min()))]
@@ -190,10 +234,15 @@ def _named(given, batch, right):
     for kind, losses, values in programs(batch):
         if kind == "column labels" and given.digits < 6 and not batch.column:
             continue  # a chance hit
+        if kind in OF_NO_SOFTMAX and batch.elsewhere:
+            continue  # normalised, along another axis
         if kind not in fits and np.all(np.isfinite(losses)) and given.equals(losses):
             fits[kind] = values
-    apart = abs(given.mean - right.mean()) > 100 * (given.half + given.rtol * abs(given.mean))
-    sure = "certain" if len(fits) == 1 and given.rtol < 1e-4 and apart else "likely"
+    near = given.half + given.rtol * abs(given.mean)
+    apart = abs(given.mean - right.mean()) > 100 * near and near < 1e-4 * abs(given.mean)
+    small = {"divided by classes": batch.classes, "sum": len(batch.targets)}
+    common_factor = any(small.get(kind, 5) <= 4 for kind in fits)  # a half is many things
+    sure = "certain" if len(fits) == 1 and apart and not common_factor else "likely"
     if fits:
         return [_of_program(kind, sure, batch, common | fits[kind]) for kind in list(fits)[:2]]
     if ceiling := _ceiling(given, right):
@@ -212,7 +261,9 @@ def _of_program(kind, sure, batch, values):
     if kind == "softmax twice":
         return found(kind, sure, "again", **(values | _twice(batch)))
     if kind == "column labels":
-        values |= {"broadcast": len(batch.targets) ** 2, "labels": (len(batch.targets), 1)}
+        values |= {"broadcast": len(batch.targets) ** 2, "examples": batch.shape}
+    if kind == "ignored label":
+        values |= {"count": int((~batch.kept).sum()), "total": batch.kept.size}
     if kind == "swapped kl":
         values["right"] = float(batch.second.straight.mean())
     variant = values.pop("variant", "loss" if kind in OF_A_LOSS else "")
@@ -230,7 +281,7 @@ def _ceiling(given, right):
         ceiling = -np.log(eps)
         values = {"eps": f"{eps:.3g}", "ceiling": ceiling, "loss": given.mean}
         at = abs(given.values - ceiling) <= 1e-3 + given.atol
-        if given.values.ndim == 0 and at:
+        if given.values.ndim == 0 and at and right.max() > ceiling:
             return [found("clip", "likely", "sum", **values)]
         if given.values.ndim and np.any(at & (right > ceiling + 0.1)):
             values |= {"count": int(at.sum()), "right": float(right[at].max())}
@@ -238,35 +289,11 @@ def _ceiling(given, right):
     return []
 
 
-def _not_finite(given, batch, right):
-    """Why a loss is nan or inf that need not be. What the outputs say was said before."""
-    finite = bool(np.isfinite(right).all())
-    values = {"loss": given.mean, "dtype": given.dtype, "right": float(right.mean())}
-    if batch.rows.nans.any() or batch.rows.rising.any() or not (finite or batch.probabilities):
-        return []
-    info = np.finfo(given.dtype if given.dtype in ("float16", "float32") else np.float64)
-    limit, lost = np.log(info.max), np.log(info.smallest_subnormal)
-    findings = []
-    if not batch.probabilities and batch.rows.most.max() > limit:
-        most = float(batch.rows.most.max())
-        findings.append(found("no shift", "likely", "loss", most=most, limit=limit, **values))
-    missed = batch.picked == 0 if batch.probabilities else batch.picked - batch.rows.most < lost
-    if np.isinf(given.values).any() and missed.any():
-        variant = "probs" if batch.probabilities else ""
-        count = int(missed.sum())
-        return [*findings, found("log of softmax", "likely", variant, count=count, **values)]
-    if findings:
-        return findings
-    gone = batch.rows.zeros if batch.probabilities else batch.rows.falling
-    count = int(gone.sum() or (batch.rows.rare < lost).sum())
-    if np.isnan(given.values).any():
-        kind = "0 log 0" if count else "nan loss"
-        return [found(kind, "likely" if count else "possible", count=count, **values)]
-    return [found("infinite loss", "likely", **values)]
-
-
-def _squared(batch):
-    return (batch.second.squares / divisor for divisor in (1, 2, batch.classes))
+def _of_sigmoid(batch):
+    """A loss of one sigmoid a class: right if classes do not exclude each other."""
+    if not batch.hard or not batch.probabilities:
+        return []  # one sigmoid a class may be meant
+    return [found("sigmoid", "likely", classes=batch.classes)]
 
 
 def _dead(batch):
@@ -307,16 +334,27 @@ def nothing_learnt(given, batch):
     >>> [finding.kind for finding in nothing_learnt(None, batch)]
     ['nothing learnt']
     """
-    loss = batch.right.mean() if given is None else given.mean
-    uniform = float(np.log(batch.classes))
-    values = {"loss": float(loss), "classes": batch.classes, "uniform": uniform}
-    varied = batch.targets.ndim == 2 or np.ptp(batch.targets) > 0
-    if len(batch.targets) > 1 and batch.rows.apart < 1e-6 and varied:
-        return [
-            found("nothing learnt", "likely", "same", examples=len(batch.targets), **values)
-        ]
-    flat = batch.rows.lse - batch.rows.total / batch.classes - uniform
-    even = len(batch.targets) > 1 and np.max(flat) < 1e-4
-    if even and abs(loss - uniform) < 2e-3 * uniform:
+    right = batch.of_probabilities if batch.probabilities else batch.right
+    loss = float(right.mean() if given is None else given.mean)
+    uniform, count = float(np.log(batch.classes)), len(batch.targets)
+    values = {"loss": loss, "classes": batch.classes}
+    if count > 1 and _all_alike(batch):
+        values |= {"examples": count, "uniform": uniform}
+        return [found("nothing learnt", "likely", "same", **values)]
+    if count > 1 and _all_even(batch, uniform) and abs(loss - uniform) < 2e-3 * uniform:
         return [found("nothing learnt", "possible", **values)]
     return []
+
+
+def _all_alike(batch):
+    """Whether examples with different labels get the same probabilities, and uneven ones."""
+    varied = batch.targets.ndim == 2 or np.ptp(batch.targets) > 0
+    uneven = batch.rows.most.max() - batch.rows.least.min() > 1e-4  # not a start near 0
+    return varied and uneven and batch.rows.apart < 1e-6
+
+
+def _all_even(batch, uniform):
+    """Whether all probabilities are equal."""
+    if batch.probabilities:
+        return np.max(batch.rows.most - batch.rows.least) < 1e-4
+    return np.max(batch.rows.lse - batch.rows.total / batch.classes - uniform) < 1e-4

@@ -16,15 +16,21 @@ class Kind(NamedTuple):
     ----------
     evidence : dict of str to str
         Templates by variant; "" is the usual one.
-    mend : str
-        What to do.
+    mend : str or dict of str to str
+        What to do; by variant, where that differs.
     see : str
         Chapter and section.
     """
 
     evidence: dict
-    mend: str
+    mend: str | dict
     see: str
+
+    def mend_of(self, variant):
+        """The mend of one variant of the evidence."""
+        if isinstance(self.mend, str):
+            return self.mend
+        return self.mend.get(variant, self.mend[""])
 
 
 WRONG = "Pitfalls: "
@@ -34,7 +40,7 @@ CALLS = "Framework equivalents: "
 KINDS = {
     # Reading
     "unreadable": Kind(
-        {"": "{name} cannot be read as an array: {error}."},
+        {"": "{name} cannot be read as an array ({error})."},
         "Give NumPy arrays, tensors, or nested lists of numbers.",
         WRONG + "What does diagnose see?",
     ),
@@ -44,12 +50,13 @@ KINDS = {
         STABLE + "What does a mask need?",
     ),
     "not numbers": Kind(
-        {"": "{name} hold {dtype}, and real numbers are needed."},
-        "Outputs are real numbers; labels are integers. Number the names of classes from 0.",
+        {"": "{name}: {dtype}, where real numbers are needed."},
+        "Outputs are real numbers (of a dict or an object, its logits); labels are integers: "
+        "number the names of classes from 0.",
         CALLS + "What is a label?",
     ),
     "empty": Kind(
-        {"": "{name} have shape {shape}: there is nothing in them. A mean of nothing is nan."},
+        {"": "{name}: shape {shape}, so that nothing is in it. A mean of nothing is nan."},
         "Look at the loader of the data: an empty batch has no loss.",
         CALLS + "What is a mean?",
     ),
@@ -66,10 +73,19 @@ KINDS = {
         {
             "": "outputs have shape {outputs}, classes on axis {axis}, and labels {labels}: "
             "indices would have shape {indices}, distributions that of the outputs.",
+            "swapped": "outputs have shape {outputs} and labels {labels}: the other way round "
+            "they would go together.",
+            "flat": "outputs have shape {outputs}, classes on axis {axis}, and labels "
+            "{labels}, as many as there are examples, in another shape.",
             "loss": "the loss has shape {got}: one number, or one per example, shape "
             "{examples}, was expected.",
         },
-        "Bring both into one order, example by example.",
+        {
+            "": "Bring both into one order, example by example.",
+            "swapped": "Give the outputs first.",
+            "flat": "Reshape the labels to {indices}, if their order is that of the outputs.",
+            "loss": "Give the mean, or one loss per example (reduction='none').",
+        },
         CALLS + "Which call for which labels?",
     ),
     "class axis": Kind(
@@ -77,14 +93,14 @@ KINDS = {
             "": "labels have shape {labels}. That is the shape of the outputs, {outputs}, "
             "without axis {right}: the classes lie there, and not on axis {axis}."
         },
-        "Sum over the axis of the classes: axis={right} here. In PyTorch's (N, C, H, W) "
-        "that is dim=1.",
+        "Sum over the axis of the classes, and tell diagnose: axis={right}. In PyTorch's "
+        "(N, C, H, W) that is dim=1.",
         CALLS + "Where are the classes?",
     ),
     "one class": Kind(
         {
             "": "the axis of the classes has length 1. Softmax of one number is 1, whatever "
-            "it is: the loss is 0 and its gradient, too.",
+            "it is: its loss is 0 and its gradient, too.",
             "binary": "outputs and labels have one number per example, {shape}: there is no "
             "axis of classes to normalise.",
         },
@@ -93,10 +109,10 @@ KINDS = {
     ),
     "one-hot labels": Kind(
         {
-            "": "labels are one-hot rows of type {dtype}. A loss of indices wants "
-            "{indices}, shape (N,); PyTorch's loss of distributions wants floats."
+            "": "labels are one-hot rows of type {dtype}. A loss of indices wants one class "
+            "number per example; PyTorch's loss of distributions wants floats."
         },
-        "Give labels.argmax(-1) to a loss of indices, labels.astype(float) to one of "
+        "Give their argmax over the classes to a loss of indices, and floats to one of "
         "distributions.",
         CALLS + "Which call for which labels?",
     ),
@@ -123,13 +139,13 @@ KINDS = {
     ),
     "column labels": Kind(
         {
-            "": "labels have shape {labels}, a column. Beside one number per example it is "
-            "broadcast to {broadcast}.",
+            "": "labels have shape {labels}, with an axis of length 1 too many. Beside one "
+            "number per example they are broadcast to {broadcast}.",
             "loss": "the loss, {loss}, is the mean over all {broadcast} pairs of an example "
             "with a label; the mean over examples is {right}.",
             "shape": "the loss has shape {loss}: each example was paired with each label.",
         },
-        "Take the column out: labels[:, 0], shape (N,).",
+        "Reshape the labels to {examples}.",
         WRONG + "What are the labels?",
     ),
     "float labels": Kind(
@@ -140,7 +156,13 @@ KINDS = {
             "they are no class indices.",
             "nan": "nan or infinite labels: {count}.",
         },
-        "Store class indices as integers, int64 for PyTorch: float32 loses them from 2**24 on.",
+        {
+            "": "Store class indices as integers, int64 for PyTorch: float32 loses them from "
+            "2**24 on.",
+            "fraction": "Targets between the classes need the shape of the outputs; numbers to "
+            "be predicted as such need another loss.",
+            "nan": "Find the examples that have no label.",
+        },
         CALLS + "What is a label?",
     ),
     "off by one": Kind(
@@ -158,16 +180,24 @@ KINDS = {
     ),
     "out of range": Kind(
         {
+            "signs": "labels are -1 and 1, and outputs have 2 classes, numbered 0 and 1.",
             "": "{count:label} outside 0..{last}: the least is {least}, the largest "
-            "{most}, and outputs have {classes} classes."
+            "{most}, and outputs have {classes} classes.",
         },
-        "Look where the labels are made: {classes} classes are numbered from 0 to {last}.",
+        {
+            "": "Look where the labels are made: {classes} classes are numbered from 0 to "
+            "{last}.",
+            "signs": "Take (labels + 1) // 2.",
+        },
         CALLS + "What is a label?",
     ),
     "ignored label": Kind(
         {
             "": "-100 is the label of {count} of {total:example}. PyTorch's CrossEntropyLoss "
-            "leaves them out; NumPy, TensorFlow and Keras do not know them."
+            "leaves them out; NumPy, TensorFlow and Keras do not know them.",
+            "counted": "the loss, {loss}, is the sum over the examples that have a label, "
+            "divided by all {total}; {count} of them are marked as ignored or out of range. "
+            "Over those that count the mean is {right}.",
         },
         "Leave these examples out of the sum and of the count, or say ignore_class=-100 in "
         "Keras's sparse loss.",
@@ -176,35 +206,42 @@ KINDS = {
     "all ignored": Kind(
         {
             "": "-100 is the label of each of {count:example}: the mean over none is "
-            "0 / 0 = nan."
+            "0 / 0 = nan in PyTorch, and 0 in Keras."
         },
         "Skip batches without a label, or divide by max(count, 1).",
         CALLS + "What is a mean?",
     ),
     "unnormalised targets": Kind(
         {
-            "": "target rows sum to {sums}, not to 1. The gradient is then not "
-            "p - t, and the loss of a perfect model not the entropy.",
+            "": "target rows sum to {sums}, not to 1. The slope of the loss is then "
+            "p · (sum of t) - t; TensorFlow's operation still returns p - t.",
+            "empty": "{count} of {total} target rows are 0 throughout. Such an example costs "
+            "nothing, and a mean counts it.",
             "negative": "targets go down to {least}: they are no distributions, and the loss "
             "can be negative.",
             "many": "targets are 0 and 1, and rows sum to {sums}: several classes "
             "can be true at once.",
             "nan": "nan or infinite targets: {count}.",
         },
-        "Divide each row by its sum. If several classes can be true at once, use sigmoid "
-        "cross-entropy, class by class.",
+        {
+            "": "Divide each row by its sum.",
+            "empty": "Leave these examples out of the sum and of the count.",
+            "many": "Use sigmoid cross-entropy, class by class.",
+            "negative": "If these are logits of a teacher, take their softmax first.",
+            "nan": "Find where the targets are made.",
+        },
         "Derivatives: Why is the gradient of cross-entropy so plain?",
     ),
     "logarithms as targets": Kind(
         {"": "target rows are at most 0, and their exponentials sum to 1: log-probabilities."},
         "Take np.exp of them, or say log_target=True to PyTorch's kl_div.",
-        CALLS + "What is it called elsewhere?",
+        WRONG + "What did distillation lose?",
     ),
     "masked target": Kind(
         {
-            "": "a target above 0 at a logit of -inf, in {count:example}: the loss is inf "
-            "there, in some frameworks nan. Smoothed labels give every class a share, masked "
-            "ones too."
+            "": "a target above 0 at a logit that is masked, -inf or 10,000 below the largest, "
+            "in {count:example}: the loss is inf or huge there, in some frameworks nan. "
+            "Smoothed labels give every class a share, masked ones too."
         },
         "Do not mask the true class, and smooth over the classes that are allowed.",
         STABLE + "What does a mask need?",
@@ -263,7 +300,11 @@ KINDS = {
         "Derivation: Which axis?",
     ),
     "nan outputs": Kind(
-        {"": "nan in {count} of {total:output}, in {rows} of {examples:example}."},
+        {
+            "": "nan in {count} of {total:output}, in {rows} of {examples:example}.",
+            "rows": "{rows} of {examples:example} are nan throughout: nan from a layer, or a "
+            "softmax without a shift, inf / inf or 0 / 0.",
+        },
         "Find the first layer or step that gives nan; the loss only passes it on.",
         STABLE + "Where does exp leave the floats?",
     ),
@@ -272,8 +313,8 @@ KINDS = {
             "": "{count:output} of +inf. {dtype} ends at {largest}; inf - inf is nan, so "
             "that these rows have no softmax."
         },
-        "Find where the numbers grow: step size, loss scale, 16 bits. Compute in float32.",
-        CALLS + "How few bits are enough?",
+        "Find where the numbers grow: the step, the scale of the loss, 16 bits.",
+        STABLE + "Where does exp leave the floats?",
     ),
     "all masked": Kind(
         {"": "{count:row} of -inf alone: nothing is left to choose, and softmax is nan."},
@@ -284,6 +325,11 @@ KINDS = {
         {
             "": "{count:row} with nan beside zeros: exp gave inf, inf / inf is nan, and a "
             "number / inf is 0.",
+            "low": "the loss is nan or inf, and the largest output of {count:row} is below "
+            "{limit}: in {dtype} every exponential is 0, and 0 / 0 is nan. The stable loss of "
+            "these outputs is {right}.",
+            "alone": "the loss is {loss}, outputs reach {most}, and exp leaves {dtype} at "
+            "{limit}.",
             "loss": "the loss is {loss}, outputs reach {most}, and exp leaves {dtype} at "
             "{limit}. The stable loss of these outputs is {right}.",
         },
@@ -339,12 +385,13 @@ KINDS = {
     ),
     "sum": Kind(
         {
-            "": "the loss, {loss}, is the sum over {count:example}; the mean is {right}. A "
-            "step is then {count} times as large.",
+            "": "the loss, {loss}, is the sum over {count:example}; the mean is {right}. The "
+            "gradient is then {count} times as large.",
             "image": "the loss, {loss}, is summed over all but the first axis, {count} "
             "losses an example; the mean is {right}.",
         },
-        "Take the mean, or divide the learning rate by {count}.",
+        "Take the mean. In plain gradient descent a learning rate divided by {count} does "
+        "the same.",
         CALLS + "What is a mean?",
     ),
     "divided by classes": Kind(
@@ -352,7 +399,8 @@ KINDS = {
             "": "the loss, {loss}, is the mean over classes as well: {classes} times this is "
             "{right}. The gradient is {classes} times too small."
         },
-        "Sum over classes, then take the mean over examples.",
+        "Sum over classes, then take the mean over examples: in PyTorch's kl_div "
+        "reduction='batchmean'.",
         WRONG + "What is the mean over?",
     ),
     "bits": Kind(
@@ -386,27 +434,47 @@ KINDS = {
     ),
     "0 log 0": Kind(
         {
-            "": "the loss is nan, and probabilities underflow to 0 in {dtype}, {count} of "
-            "them: a target of 0 times log 0 is 0 · (-inf) = nan. The right loss is {right}."
+            "": "the loss is nan, and probabilities underflow to 0 in {dtype}, in "
+            "{count:example}: a target of 0 times log 0 is 0 · (-inf) = nan. The right loss is "
+            "{right}.",
+            "mask": "the loss is nan, with logits of -inf in {count:example}: a target "
+            "of 0 times -inf is nan, in PyTorch and TensorFlow also from logits, if targets "
+            "are rows. The right loss is {right}.",
         },
-        "Pick the true class's log-probability by its index, or compute from logits.",
+        {
+            "": "Pick the true class's log-probability by its index, or compute from logits.",
+            "mask": "Give class indices in place of rows.",
+        },
         WRONG + "How is the logarithm lost?",
     ),
     "nan loss": Kind(
         {
             "": "the loss is nan, the outputs are finite, and their cross-entropy is "
             "{right}. What is left: a mean over no example, weights that sum to 0, or a "
-            "term added to the loss."
+            "term added to the loss.",
+            "some": "{count} of {total} losses are nan or infinite, the first that of example "
+            "{first}. From its outputs it is {right}.",
+            "alone": "the loss is nan, and the outputs are finite.",
         },
-        "Print the number of examples and the sum of the weights of this batch.",
+        {
+            "": "Print the number of examples and the sum of the weights of this batch.",
+            "some": "Look at the outputs and the label of that example.",
+            "alone": "Give the labels, too.",
+        },
         CALLS + "What is a mean?",
     ),
     "infinite loss": Kind(
         {
             "": "the loss is {loss}, and from these outputs it is {right}: a logarithm of 0 "
-            "or an overflow on the way."
+            "or an overflow on the way.",
+            "minus": "the loss is {loss}, and from these outputs it is {right}: a logarithm of "
+            "0 whose minus is missing.",
+            "alone": "the loss is {loss}, and the outputs are finite.",
         },
-        "Compute the loss from logits, in float32 or wider.",
+        {
+            "": "Compute the loss from logits, in float32 or wider.",
+            "alone": "Give the labels, too.",
+        },
         STABLE + "Why is the logarithm of a softmax minus infinity?",
     ),
     "negative": Kind(
@@ -417,14 +485,23 @@ KINDS = {
             "something here is no probability, or no log, or is subtracted.",
         },
         "Print the smallest term of the loss, and what it is the logarithm of.",
-        WRONG + "What does the loss mean?",
+        CALLS + "Which call for which labels?",
+    ),
+    "sigmoid": Kind(
+        {
+            "": "each row of the outputs sums to 1, as of a softmax, and the loss is binary "
+            "cross-entropy, for each of {classes} classes.",
+        },
+        "If classes exclude each other, use the cross-entropy of softmax; if not, outputs "
+        "need no softmax.",
+        CALLS + "Which call for which labels?",
     ),
     "nothing learnt": Kind(
         {
             "": "the loss, {loss}, is log {classes}, and probabilities are equal: right "
             "before the first step, and wrong after it.",
-            "same": "the outputs are the same for all {examples} examples: they do not "
-            "depend on the input. The loss is {loss}; log {classes} is {uniform}.",
+            "same": "the probabilities are the same for all {examples} examples: they do not "
+            "depend on the input. With a loss of {loss}; log {classes} is {uniform}.",
         },
         "After some steps: look at the learning rate, the gradients, and whether inputs and "
         "labels belong together.",
@@ -441,8 +518,9 @@ KINDS = {
     ),
     "swapped kl": Kind(
         {"": "the loss, {loss}, is KL(p || t), the model first. KL(t || p) is {right}."},
-        "The targets come first: in PyTorch kl_div(log_probs, targets).",
-        CALLS + "What is it called elsewhere?",
+        "In KL(t || p) the targets come first, in PyTorch's call second: "
+        "kl_div(log_probs, targets).",
+        WRONG + "What did distillation lose?",
     ),
     "overconfident": Kind(
         {
@@ -458,7 +536,8 @@ KINDS = {
     "biased": Kind(
         {
             "": "a bias per class, fitted on one half, lowers the loss of the other half from "
-            "{before} to {after} (noise: {noise}). Class {first} has a share of {share:.0%}, "
+            "{before} to {after} (4 standard errors: {noise}). Class {first} has "
+            "a share of {share:.0%}, "
             "and the model gives it {mean:.0%}."
         },
         "If that is not wanted (class weights do it): compare the classes' shares in "
@@ -491,10 +570,16 @@ def found(kind, sure, variant="", **values):
     >>> print(found("bits", "certain", loss=3.0, right=2.0794).evidence)
     The loss, 3, is in bits: in nats it is 2.079, log 2 = 0.693 times as large.
     """
-    evidence, mend, see = KINDS[kind]
+    evidence, _, see = KINDS[kind]
     shown = {name: _shown(value) for name, value in values.items()}
     text = evidence[variant].format(**shown)
-    return Finding(kind, sure, text[0].upper() + text[1:], mend.format(**shown), see)
+    return Finding(
+        kind,
+        sure,
+        text[0].upper() + text[1:],
+        KINDS[kind].mend_of(variant).format(**shown),
+        see,
+    )
 
 
 def span(values):

@@ -60,9 +60,14 @@ def arrange(outputs, labels, axis):
         return _of_one_shape(outputs, labels, axis)
     if values.size == np.prod(examples) and 1 in values.shape:
         wide = (*examples, *examples) if len(examples) == 1 else "a larger array"
-        finding = found("column labels", "likely", labels=values.shape, broadcast=wide)
+        shapes = {"labels": values.shape, "examples": examples}
+        finding = found("column labels", "likely", broadcast=wide, **shapes)
         return Labels(values.reshape(-1), axis, (finding,))
     return _of_other_shape(outputs, values, axis, examples)
+
+
+def _whole(values):
+    return bool(np.all(np.isfinite(values)) and np.all(values % 1 == 0))
 
 
 def _squeezed(array):
@@ -72,13 +77,13 @@ def _squeezed(array):
 
 def _of_one_shape(outputs, labels, axis):
     values = labels.values
-    if outputs.ndim == 1 and labels.values.dtype.kind in "biu" and values.sum() != 1:
+    if outputs.ndim == 1 and _whole(values) and values.sum() != 1:
         finding = found("one class", "likely", "binary", shape=outputs.shape)
         return Labels(None, axis, (finding,))
     targets = _flat(values, axis)
     if not _one_hot(targets):
         return Labels(targets, axis)
-    doubt = found("one-hot labels", "possible", dtype=labels.dtype, indices="class numbers")
+    doubt = found("one-hot labels", "possible", dtype=labels.dtype)
     typed = values.dtype.kind in "biu"
     return Labels(targets.argmax(axis=1), axis, (doubt,) if typed else ())
 
@@ -95,7 +100,9 @@ def _of_other_shape(outputs, values, axis, examples):
     if binary and values.shape[:-1] == examples:
         return _counted(outputs.shape[axis], values.reshape(-1, values.shape[-1]), axis)
     shapes = {"outputs": outputs.shape, "labels": values.shape, "indices": examples}
-    return Labels(None, axis, (found("shapes", "certain", axis=axis, **shapes),))
+    swapped = values.shape[:-1] == outputs.shape
+    variant = "swapped" if swapped else "flat" if values.size == np.prod(examples) else ""
+    return Labels(None, axis, (found("shapes", "certain", variant, axis=axis, **shapes),))
 
 
 def _undone(outputs, values, axis):
@@ -118,7 +125,8 @@ def _counted(classes, one_hot, axis):
     variant = "examples" if got == len(one_hot) else "largest" if got < classes else ""
     if variant == "largest" and indices.max() != got - 1:
         variant = ""
-    finding = found("class count", "certain", variant, got=got, classes=classes)
+    sure = "certain" if variant != "examples" or got > 20 else "likely"
+    finding = found("class count", sure, variant, got=got, classes=classes)
     return Labels(indices if indices.max() < classes else None, axis, (finding,))
 
 
@@ -192,7 +200,9 @@ def _of_range(indices, classes):
     least, most = int(indices.min()), int(indices.max())
     ends = {"least": least, "most": most, "classes": classes, "last": classes - 1}
     from_one = most == classes and least >= 1
-    if from_one or (least == -1 and most < classes - 1):
+    if classes == 2 and set(np.unique(indices)) == {-1, 1}:
+        yield found("out of range", "certain", "signs", **ends)
+    elif from_one or (least == -1 and most < classes - 1):
         sure = "certain" if from_one and least == 1 else "likely"
         yield found("off by one", sure, **ends)
     elif least < 0 or most >= classes:
@@ -244,5 +254,8 @@ def _unnormalised(targets, near):
         sums = targets.sum(axis=1, dtype=np.float64)
     if np.all(abs(sums - 1) <= near):
         return "", {}
+    empty = np.all(targets == 0, axis=1)
+    if empty.any() and np.all(abs(sums[~empty] - 1) <= near):
+        return "empty", {"count": int(empty.sum()), "total": len(sums)}
     many = np.all((targets == 0) | (targets == 1))
     return "many" if many else "", {"sums": span(sums)}

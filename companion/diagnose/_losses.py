@@ -11,8 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from companion.diagnose._rows import Rows, at_targets, blocks
+from companion.functions import logsumexp
 
 KERAS = 1e-7  # what Keras clips probabilities at
+MOST = 10_000_000  # numbers in an array that is looked at from each side
 CLIPS = (KERAS, 2.0**-23, 1e-8, 1e-10, 1e-12, 1e-15)
 
 
@@ -34,6 +36,8 @@ class Batch:
         Which examples these are, if some were left out.
     column : bool
         Whether the labels came as a column.
+    elsewhere : bool
+        Whether the outputs are normalised, but along another axis.
     probabilities : bool
         Whether the outputs are probabilities already.
     """
@@ -44,6 +48,7 @@ class Batch:
     shape: tuple
     kept: np.ndarray | None = None
     column: bool = False
+    elsewhere: bool = False
     probabilities: bool = False
 
     @property
@@ -97,9 +102,17 @@ class Batch:
             clipped = np.clip(z, KERAS, 1 - KERAS).sum(axis=1)
             squares = ((p - t) ** 2).sum(axis=1)
             twice = np.log(np.exp(p).sum(axis=1))
-            parts.append((twice, squares, clipped, (t * p).sum(axis=1), *swapped))
+            parts.append(
+                (twice, squares, clipped, self._sigmoid(z, t), (t * p).sum(axis=1), *swapped)
+            )
         joined = [None if c[0] is None else np.concatenate(c) for c in zip(*parts, strict=True)]
         return Second(*joined, columns)
+
+    def _sigmoid(self, z, t):
+        """Binary cross-entropy of each class, summed."""
+        if self.probabilities:
+            return -np.where(t > 0, t * np.log(z), (1 - t) * np.log1p(-z)).sum(axis=1)
+        return (np.logaddexp(0, z) - t * z).sum(axis=1)
 
     def of_probs(self):
         """Outputs, probabilities and targets, a block at a time."""
@@ -120,6 +133,8 @@ class Second(NamedTuple):
         Squared error of the probabilities, summed over classes.
     clipped : ndarray
         Sum of the logits as Keras clips probabilities.
+    sigmoid : ndarray
+        Binary cross-entropy of each class, summed over classes.
     true_probs : ndarray
         Sum of t · p.
     swapped, straight : ndarray or None
@@ -131,6 +146,7 @@ class Second(NamedTuple):
     twice: np.ndarray
     squares: np.ndarray
     clipped: np.ndarray
+    sigmoid: np.ndarray
     true_probs: np.ndarray
     swapped: np.ndarray | None
     straight: np.ndarray | None
@@ -201,17 +217,22 @@ def programs(batch):
         yield "softmax twice", batch.weight * batch.second.twice - batch.true_probs, {}
     yield "divided by classes", right / batch.classes, {}
     yield from _sums(batch, right)
+    yield from _of_labels(batch) if batch.hard else _of_distributions(batch)
     if batch.hard:
-        yield from _of_labels(batch)
         yield from _of_whole_batch(batch)
-    else:
-        yield "swapped kl", batch.second.swapped, {}
-        straight = {"right": float(batch.second.straight.mean())}
-        yield "divided by classes", batch.second.straight / batch.classes, straight
-        yield "sum", float(batch.second.straight.sum()), straight | {"count": len(right)}
-        yield "nll of probabilities", -batch.true_probs, {}
-        yield "nll of logits", -batch.picked, {}
     yield "bits", right / np.log(2), {}
+    if batch.kept is not None:
+        yield "ignored label", float(right.sum()) / batch.kept.size, {"variant": "counted"}
+
+
+def _of_distributions(batch):
+    yield "swapped kl", batch.second.swapped, {}
+    straight = {"right": float(batch.second.straight.mean())}
+    yield "divided by classes", batch.second.straight / batch.classes, straight
+    count = len(batch.targets)
+    yield "sum", float(batch.second.straight.sum()), straight | {"count": count}
+    yield "nll of probabilities", -batch.true_probs, {}
+    yield "nll of logits", -batch.picked, {}
 
 
 def _sums(batch, right):
@@ -255,9 +276,20 @@ def _of_keras(batch):
     yield "logits as probabilities", -np.log(divided), {}
 
 
+def _of_other_axes(batch):
+    """Softmax along each axis of the examples, as where `dim` was left out."""
+    z = batch.logits.reshape(*batch.shape, -1).astype(np.float64)
+    for axis in range(len(batch.shape)):
+        of_axis = np.broadcast_to(logsumexp(z, axis=axis, keepdims=True), z.shape)
+        picked = at_targets(of_axis.reshape(len(batch.targets), -1), batch.targets)
+        yield "other axis", picked - batch.picked, {}
+
+
 def _of_whole_batch(batch):
     """Programs that mix the examples."""
     y, lse, columns = batch.targets, batch.rows.lse, batch.second.columns
+    if len(batch.shape) > 1 and np.prod(batch.shape) == len(y) and batch.logits.size < MOST:
+        yield from _of_other_axes(batch)
     if batch.probabilities or len(y) == 1:
         return
     most = lse.max()

@@ -4,6 +4,8 @@ import numpy as np
 
 from companion.diagnose._kinds import found, span
 
+MOST = 10_000_000  # numbers in an array whose exponentials are taken as a whole
+
 
 def _tolerance(eps):
     """How far from 1 the sum of computed probabilities may be, in a dtype of this precision."""
@@ -84,7 +86,8 @@ def _softmax_twice(sure, classes, variant="", **values):
 
 def _not_finite(numbers, shape, rows):
     count, classes = shape
-    mixed = (rows.nans > 0) & (rows.zeros > 0) & (rows.nans + rows.zeros == classes)
+    gone = rows.zeros + rows.falling  # or their logarithm was taken
+    mixed = (rows.nans > 0) & (gone > 0) & (rows.nans + gone == classes)
     lost = rows.nans == classes
     if mixed.any() and mixed.sum() + lost.sum() == (rows.nans > 0).sum():
         yield found("no shift", "likely", count=int(mixed.sum()))
@@ -92,7 +95,9 @@ def _not_finite(numbers, shape, rows):
         yield found("one shift", "likely", count=int(lost.sum()))
     elif rows.nans.any():
         values = {"count": int(rows.nans.sum()), "rows": int((rows.nans > 0).sum())}
-        yield found("nan outputs", "certain", total=count * classes, examples=count, **values)
+        variant = "rows" if lost.sum() == values["rows"] else ""
+        values |= {"total": count * classes, "examples": count}
+        yield found("nan outputs", "certain", variant, **values)
     if rows.rising.any():
         largest = float(np.finfo(numbers.values.dtype).max)
         rising = {"count": int(rows.rising.sum()), "dtype": numbers.dtype, "largest": largest}
@@ -106,7 +111,8 @@ def _normal_elsewhere(numbers, axis, shape, rows):
     near = _tolerance(numbers.eps)
     close = max(1e-5, 2 * numbers.eps)
     rounded = close * (1 + abs(rows.most))
-    normalised = rows.most.max() <= close and (abs(rows.lse) <= rounded).all()
+    some = np.isfinite(rows.most).all()  # in each row
+    normalised = some and rows.most.max() <= close and (abs(rows.lse) <= rounded).all()
     if normalised and rows.most.min() < -close:  # not just shifted to maximum 0
         yield found("log-probabilities", "possible")
     sums = span(rows.total)
@@ -116,7 +122,7 @@ def _normal_elsewhere(numbers, axis, shape, rows):
             yield found("other axis", sure, right=right, axis=axis, sums=sums)
         if len(rows.total) > 1 and abs(rows.total.sum() - 1) <= near:
             yield found("whole array", "certain", sums=sums)
-    elif rows.most.max() <= near and not (abs(rows.lse) <= near).all():
+    elif rows.most.max() <= near and not normalised and numbers.values.size < MOST:
         with np.errstate(under="ignore"):
             exps = np.exp(numbers.values.astype(np.float64))
         for right in _axes_of_ones(exps, axis, near):

@@ -57,7 +57,7 @@ def read(thing, name):
         values = _as_array(thing)
     except Exception as error:  # whatever it is, it is reported
         kind = "ragged" if "inhomogeneous" in str(error) else "unreadable"
-        words = str(error).partition("\n")[0][:200]
+        words = str(error).partition("\n")[0][:200].rstrip(".! ") or type(error).__name__
         return Numbers(None, "", (found(kind, "certain", name=name, error=words),))
     return _checked(values, name)
 

@@ -1,5 +1,7 @@
 """`diagnose` of arrays: outputs, labels, and the loss that a program printed."""
 
+import numpy as np
+
 from companion._core import as_axis
 from companion.diagnose._beside import compared
 from companion.diagnose._kinds import found
@@ -50,9 +52,10 @@ def diagnose(outputs, labels=None, *, loss=None, axis=-1):
     >>> diagnose(logits, [0, 1], loss=0.1179)
     Nothing looks wrong: outputs (2, 3) float64, labels, loss.
     >>> diagnose(logits, [0, 1], loss=0.2357)
-    sum (certain): The loss, 0.2357, is the sum over 2 examples; the mean is
-        0.1179. A step is then 2 times as large.
-      Mend: Take the mean, or divide the learning rate by 2.
+    sum (likely): The loss, 0.2357, is the sum over 2 examples; the mean is
+        0.1179. The gradient is then 2 times as large.
+      Mend: Take the mean. In plain gradient descent a learning rate divided by
+        2 does the same.
       See: Framework equivalents: What is a mean?
     Looked at: outputs (2, 3) float64, labels, loss.
     """
@@ -66,4 +69,5 @@ def diagnose(outputs, labels=None, *, loss=None, axis=-1):
         return Diagnosis((finding,), f"outputs of shape {shape}")
     labels = None if labels is None else read(labels, "labels")
     printed = None if loss is None else read(loss, "loss")
-    return compared(numbers, labels, (loss, printed), axis)
+    with np.errstate(all="ignore"):  # what the numbers do is reported
+        return compared(numbers, labels, (loss, printed), axis)
