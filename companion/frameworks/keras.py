@@ -1,4 +1,4 @@
-"""Distillation in Keras 3, on any backend: the loss, and a model that trains with it."""
+"""Distillation in Keras 3, on any backend: a loss, a model for it. A look at live models."""
 
 import math
 import warnings
@@ -17,6 +17,8 @@ except ImportError as error:  # of Keras, or of its backend
         "companion.frameworks.keras needs Keras and a backend: pip install keras tensorflow. "
         "companion.distillation_loss is the same loss in NumPy alone."
     ) from error
+
+from companion.frameworks._live_keras import looked_at
 
 
 def distillation_loss(student_logits, teacher_logits, labels, *, temperature, alpha):
@@ -362,3 +364,49 @@ def _weights(sample_weight, losses):
             f"{tuple(losses.shape)}; got {tuple(weights.shape)}."
         )
     return weights
+
+
+def diagnose(model, batch, loss=None):
+    """`companion.diagnose` on a live model: run it once on a batch, and say what looks wrong.
+
+    What the loss is given is held against what it was told: `from_logits`, its reduction,
+    classes to ignore. What arrays cannot show is looked at too: a gradient that reaches the
+    teacher or nobody, a teacher in training mode.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Built. It runs once with `training=True`, as in `fit`. Weights, statistics, metrics,
+        optimizer and seed generators are as before.
+    batch : tuple
+        Inputs, labels and perhaps sample weights, as for `fit`. Of several outputs the first
+        is looked at.
+    loss : str, callable or keras.losses.Loss, optional
+        As for `compile`. Without it the one that the model was compiled with, or its own
+        `compute_loss`.
+
+    Returns
+    -------
+    companion.diagnose.findings.Diagnosis
+        A sequence of findings, empty if nothing looks wrong. Nothing is raised: what cannot
+        be run is a finding with the error's words.
+
+    Notes
+    -----
+    Keras on TensorFlow finds the logits behind a softmax that is the last thing a model does,
+    and is then right although it is told `from_logits=True`. It does not if another layer or
+    a cast to another type comes after, nor on JAX and PyTorch. Which of them it was is
+    measured. On JAX gradients are not looked at.
+
+    Examples
+    --------
+    A name alone means `from_logits=False`.
+
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    >>> batch = ops.eye(2), ops.array([0, 2])
+    >>> print(diagnose(model, batch, "sparse_categorical_crossentropy")[0].kind)
+    logits as probabilities
+    >>> diagnose(model, batch, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    Nothing looks wrong: outputs (2, 3) float32, labels, loss.
+    """
+    return looked_at(model, batch, loss)

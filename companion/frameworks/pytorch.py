@@ -1,4 +1,4 @@
-"""Distillation in PyTorch: the loss, and the loop that trains with it."""
+"""Distillation in PyTorch: the loss, and a loop to train with it. A look at live models."""
 
 import math
 
@@ -13,6 +13,8 @@ except ImportError as error:
         "companion.frameworks.pytorch needs PyTorch: pip install torch. "
         "companion.distillation_loss is the same loss in NumPy alone."
     ) from error
+
+from companion.frameworks._live_pytorch import looked_at
 
 
 def distillation_loss(student_logits, teacher_logits, labels, *, temperature, alpha):
@@ -441,3 +443,41 @@ def distill(student, teacher, images, labels, *, temperature, alpha, **training)
         )
 
     return train(student, images, labels, loss=loss, **training)
+
+
+def diagnose(model, batch, loss=None):
+    """`companion.diagnose` on a live model: run it once on a batch, and say what looks wrong.
+
+    What the loss is really given is looked at, in whichever function or layer PyTorch's loss is
+    called, and what arrays cannot show: a softmax before a loss that makes its own, over the
+    wrong axis, a gradient that reaches the teacher or nobody, a teacher in training mode.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Runs once, in the mode in which it is, and a teacher in it once more. Parameters,
+        buffers, gradients, modes, hooks and the states of all generators are as before.
+    batch : tuple or dict
+        Inputs and labels: tensors, arrays or lists. Of a dict, `labels` are the labels and
+        the rest are keywords of the model. What the model gives has the logits first.
+    loss : callable, optional
+        As in training: of outputs and labels, or of model, inputs and labels as for `train`.
+        Without it the model's own is looked at, if it calls one.
+
+    Returns
+    -------
+    companion.diagnose.findings.Diagnosis
+        A sequence of findings, empty if nothing looks wrong. Nothing is raised: what cannot
+        be run is a finding with the error's words.
+
+    Examples
+    --------
+    >>> _ = torch.manual_seed(0)
+    >>> model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Softmax(dim=1))
+    >>> batch = torch.eye(2), torch.tensor([0, 2])
+    >>> print(diagnose(model, batch, torch.nn.CrossEntropyLoss())[0].kind)
+    softmax twice
+    >>> diagnose(model[0], batch, torch.nn.CrossEntropyLoss())
+    Nothing looks wrong: outputs (2, 3) float32, labels, loss.
+    """
+    return looked_at(model, batch, loss)
