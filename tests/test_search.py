@@ -92,6 +92,7 @@ FIRST = {
     "15.942": "pitfalls#symptom-15-942",
     "27.631": "pitfalls#symptom-27-631",
     "34.539": "pitfalls#symptom-34-539-23-026-18-421",
+    "36.044": "pitfalls#symptom-36-044",
     "18.421": "pitfalls#symptom-34-539-23-026-18-421",
     "3.322": "pitfalls#symptom-3-322",
     "nan": "pitfalls#symptom-nan",

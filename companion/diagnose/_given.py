@@ -291,8 +291,8 @@ def _ceiling(given, right):
 
 def _of_sigmoid(batch):
     """A loss of one sigmoid a class: right if classes do not exclude each other."""
-    if not batch.hard or not batch.probabilities:
-        return []  # one sigmoid a class may be meant
+    if not batch.hard:
+        return []  # several classes can be true at once
     return [found("sigmoid", "likely", classes=batch.classes)]
 
 

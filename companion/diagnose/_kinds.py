@@ -369,7 +369,7 @@ KINDS = {
     "logits as probabilities": Kind(
         {
             "": "the loss, {loss}, is what Keras gives if it takes these logits for "
-            "probabilities and clips them to 1e-7..1. The cross-entropy is {right}."
+            "probabilities and clips them to 1e-7..1 - 1e-7. The cross-entropy is {right}."
         },
         "Say from_logits=True, or end the model in a softmax.",
         CALLS + "Logits or probabilities?",

@@ -15,7 +15,7 @@ from companion.functions import logsumexp
 
 KERAS = 1e-7  # what Keras clips probabilities at
 MOST = 10_000_000  # numbers in an array that is looked at from each side
-CLIPS = (KERAS, 2.0**-23, 1e-8, 1e-10, 1e-12, 1e-15)
+CLIPS = (KERAS, 2.0**-23, 1e-8, 1e-10, 1e-12, 1e-15, 2.0**-52)
 
 
 @dataclass
@@ -109,7 +109,9 @@ class Batch:
         return Second(*joined, columns)
 
     def _sigmoid(self, z, t):
-        """Binary cross-entropy of each class, summed."""
+        """Binary cross-entropy of each class, summed; nan where it would say nothing."""
+        if self.hard and not self.probabilities:
+            return np.full(len(z), np.nan)  # one sigmoid a class may be meant
         if self.probabilities:
             return -np.where(t > 0, t * np.log(z), (1 - t) * np.log1p(-z)).sum(axis=1)
         return (np.logaddexp(0, z) - t * z).sum(axis=1)
