@@ -267,6 +267,9 @@ BROUGHT = {
         np.c_[np.full(5000, 9.0), RNG.normal(size=5000)], np.zeros(5000, int), None,
         set(), {"missing class"},
     ),
+    "logits of 0 and 1, with weights": (
+        [[1.0, 0]] * 4, [0, 0, 0, 1], 1.0633, set(), {"0 log 0", "nan loss"},
+    ),
     "minus infinity": (Z, Y, -np.inf, {"infinite loss"}, set()),
     "a ceiling that nothing reaches": (Z, Y, 16.118, set(), {"clip"}),
 }  # fmt: skip

@@ -3,6 +3,7 @@
 The items about PyTorch, TensorFlow and Keras run once more with these.
 """
 
+import itertools
 import json
 import types
 
@@ -41,6 +42,17 @@ def test_there_are_twenty_items_and_about_a_third_are_right():
     assert all(4 <= right.count(letter) <= 8 for letter in "abc")
     assert 5 <= right.count("a") <= 7
     assert not any(right[i] == right[i + 1] == right[i + 2] for i in range(18))
+
+
+def test_the_letters_before_tell_little_of_the_next():
+    right = list(RIGHT.values())
+    steps = [(ord(two) - ord(one)) % 3 for one, two in itertools.pairwise(right)]
+    assert max(map(steps.count, range(3))) <= 8
+    for period in range(1, 8):
+        same = [right[i] == right[i + period] for i in range(20 - period)]
+        assert sum(same) < 0.4 * len(same), period
+    sections = [item.see for item in ITEMS]
+    assert not any(one == two for one, two in itertools.pairwise(sections))
 
 
 @each_item
@@ -133,6 +145,9 @@ def test_what_is_said_of_wrong_letters_is_so():
     assert ran(pitfalls.log_of_softmax, z=row, y=np.array([1])) == np.inf
     assert companion.softmax_cross_entropy_with_labels(row, [1]) == 1000
     assert ran(pitfalls.hot_twice, y=np.eye(4, dtype=int)[[1, 3]], K=4).shape == (2, 4, 4)
+    assert np.eye(2)[np.eye(4, dtype=int)[[1, 3]]].ndim == 3
+    with pytest.raises(IndexError):
+        np.eye(1)[np.eye(4, dtype=int)[[1]]]
     assert ran(pitfalls.column, z=np.eye(4), y=np.arange(4)[:, np.newaxis]) == 0.25
     uniform = ran(pitfalls.dense, z=np.zeros((3, 3)), y=np.array([2, 0, 1]))
     assert uniform.round(3).tolist() == [3.296] * 3
@@ -204,6 +219,43 @@ def test_what_is_no_letter_is_told_so(value):
     result = verdicts.check({4: value})
     assert "✘ 4: this must be one of 'a', 'b', 'c', in quotes." in repr(result)
     assert result.mistake is None
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "".join,
+        lambda letters: " ".join(letters).upper(),
+        lambda letters: ", ".join(letters) + "\n",
+        list,
+        np.array,
+        lambda letters: np.array(letters, dtype=object),
+        lambda letters: {float(n): letter for n, letter in enumerate(letters, start=1)},
+    ],
+)
+def test_letters_in_a_row_are_taken_however_they_come(row):
+    assert verdicts.check(row(list(RIGHT.values())))
+    assert repr(verdicts.check(row(["b", "a"]))) == repr(verdicts.check({1: "b", 2: "a"}))
+
+
+def test_numbers_from_0_stop_the_check():
+    result = verdicts.check(dict(enumerate(RIGHT.values())))
+    assert result.state is State.NOT_YET
+    assert repr(result) == (
+        "✘ Not yet. 0: there is no such item; they are numbered from 1 to 20. "
+        "Nothing was marked."
+    )
+
+
+def test_a_number_that_is_not_whole_is_shown_as_it_is():
+    assert "✘ 1.5: there is no such item" in repr(verdicts.check({1.5: "a"}))
+    assert "✘ nan: there is no such item" in repr(verdicts.check({float("nan"): "a"}))
+
+
+@pytest.mark.parametrize("text", ["all but 3", "abz", "a.b", "0", "right", "a=b"])
+def test_a_text_that_is_no_row_of_letters_is_refused(text):
+    result = verdicts.check(text)
+    assert "verdicts must be a dict from numbers to letters" in result.message
 
 
 @pytest.mark.parametrize("key", [0, 21, -1, "x", 1.5, None, 10**30])

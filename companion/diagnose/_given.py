@@ -55,7 +55,7 @@ class Given(NamedTuple):
             return False
         with np.errstate(invalid="ignore"):
             same = abs(self.values - losses) <= self.half + self.atol + rtol * abs(losses)
-        return bool(np.all(same | (self.values == losses)))
+        return bool(np.all(np.where(np.isinf(losses), self.values == losses, same)))
 
     def of(self, kept):
         """The losses of some examples alone, if there is one each."""

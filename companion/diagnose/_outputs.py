@@ -71,7 +71,8 @@ def of_outputs(numbers, axis, logits, rows):
         return findings
     normal = are_probabilities(rows, numbers.eps)
     if normal.all():
-        return [*findings, _softmax_twice("likely", logits.shape[1])]
+        hard = (rows.zeros == logits.shape[1] - 1).all()  # 0 and 1, as logits may be, too
+        return [*findings, _softmax_twice("possible" if hard else "likely", logits.shape[1])]
     empty = rows.zeros == logits.shape[1]
     if empty.any() and normal.any() and (empty | normal).all():
         findings.append(found("one shift", "likely", "zero", count=int(empty.sum())))

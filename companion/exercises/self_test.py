@@ -7,6 +7,7 @@ stands and with one mend after the other, and by working out each sentence on nu
 import contextlib
 import copy
 import html
+import itertools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,12 +22,17 @@ from companion.exercises.says import say
 
 STANDS = "Right as it stands."
 SET_LETTERS = "Set entries of {name} to letters in quotes, then run again."
-A_DICT = '{name} must be a dict from numbers to letters, such as {{1: "a", 2: "b"}}.'
+A_DICT = (
+    '{name} must be a dict from numbers to letters, such as {{1: "a", 2: "b"}}, or letters '
+    "in a row, the first for item 1."
+)
 COUNT = "{right} of {all} right, {left} not attempted."
 ALL_RIGHT = "All {all} are right."
 MARK = "{mark} {number}: {reason} Read: {section}"
 NO_ITEM = "✘ {key}: there is no such item; they are numbered from 1 to {all}."
+FROM_0 = "0: there is no such item; they are numbered from 1 to {all}. Nothing was marked."
 NO_LETTER = "✘ {number}: this must be one of {options}, in quotes."
+IN_A_ROW = re.compile(r"[a-e]([\s,;]*[a-e])*", re.ASCII | re.IGNORECASE)
 MOST_READ = 100  # entries of an answer
 RTOL, ATOL = 1e-5, 1e-9  # Keras computes in float32
 
@@ -157,8 +163,8 @@ class Marks(Result):
 class SelfTest(Exercise):
     """Say of many short items which are right, and what is wrong with the others.
 
-    An answer is a dict from an item's number, counted from 1, to a letter. What is left out,
-    or is `...`, is not attempted, and nothing is said of it.
+    An answer is a dict from an item's number, counted from 1, to a letter, or all letters in
+    a row. What is left out, or is `...`, is not attempted, and nothing is said of it.
 
     Parameters
     ----------
@@ -217,19 +223,14 @@ class SelfTest(Exercise):
 
     def look(self, answer, task, ended):
         """Pairs of a key and a text in an answer, as plain data."""
-        if answer is None or answer is ...:
+        if not _is_set(answer):
             return Seen("untouched")
         kind = type(answer)
-        if issubclass(kind, str):
-            return Seen("str" if str.__str__(answer).strip() else "untouched")
-        if issubclass(kind, dict):
-            pairs = list(dict.items(answer))[:MOST_READ]
-        elif issubclass(kind, list | tuple):
-            plain = list if issubclass(kind, list) else tuple
-            pairs = list(enumerate(plain.__iter__(answer), start=1))[:MOST_READ]
-        else:
+        pairs = dict.items(answer) if issubclass(kind, dict) else _in_a_row(answer)
+        if pairs is None:
             return Seen(kind.__name__)
-        seen = [[_key(key), _text(value)] for key, value in pairs if _is_set(value)]
+        first = itertools.islice(pairs, MOST_READ)
+        seen = [[_key(key), _text(value)] for key, value in first if _is_set(value)]
         return Seen("pairs" if seen else "untouched", seen)
 
     def verdict(self, ended, task):
@@ -239,6 +240,8 @@ class SelfTest(Exercise):
             return Marks(State.NOT_ATTEMPTED, say(SET_LETTERS, name=self.name))
         if seen is None or seen.kind != "pairs":
             return Marks(State.NOT_YET, say(A_DICT, name=self.name))
+        if any(_pair(entry)[0] == 0 for entry in seen.outcomes):
+            return Marks(State.NOT_YET, say(FROM_0, all=len(self.items)))
         marks = [self._mark(*_pair(entry), task.wanted[0]) for entry in seen.outcomes]
         marks.sort(key=lambda mark: mark[0])
         right = {number for number, letter, is_right, _ in marks if is_right}
@@ -270,6 +273,20 @@ def _anchor(heading):
     return re.sub(r"[^\w ]", "", heading.lower()).replace(" ", "-")
 
 
+def _in_a_row(answer):
+    """Pairs of a number and a letter, of letters in a row; None of anything else."""
+    kind = type(answer)
+    if issubclass(kind, str):
+        row = str.__str__(answer).strip()
+        letters = re.sub(r"[\s,;]", "", row) if IN_A_ROW.fullmatch(row) else None
+    elif issubclass(kind, list | tuple):
+        letters = (list if issubclass(kind, list) else tuple).__iter__(answer)
+    else:
+        of_text = kind is np.ndarray and answer.ndim == 1 and answer.dtype.kind in "UO"
+        letters = answer.tolist() if of_text else None
+    return None if letters is None else enumerate(letters, start=1)
+
+
 def _is_set(value):
     blank = issubclass(type(value), str) and not str.__str__(value).strip()
     return value is not None and value is not ... and not blank
@@ -286,6 +303,9 @@ def _key(key):
         return int(key) if abs(key) < 10**9 else "?"
     if type(key) is str:
         return int(key) if re.fullmatch(r"\d{1,4}", key.strip(), re.ASCII) else key[:20]
+    if issubclass(type(key), float):  # also NumPy's float64
+        whole = float.is_integer(key) and abs(key) < 10**9
+        return int(key) if whole else float.__repr__(key)
     return type(key).__name__
 
 
