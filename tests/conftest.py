@@ -43,6 +43,23 @@ def tensorflow():
 
 
 @pytest.fixture(scope="session")
+def keras(tensorflow):
+    """Keras, on TensorFlow."""
+    import keras
+
+    assert keras.backend.backend() == "tensorflow"
+    return keras
+
+
+@pytest.fixture(scope="session")
+def in_keras(keras):
+    """What runs inside Keras."""
+    from companion.frameworks import keras as in_keras
+
+    return in_keras
+
+
+@pytest.fixture(scope="session")
 def once(tmp_path_factory, worker_id):
     """`once(fill)`: the folder that `fill(folder)` fills, for all processes of a run."""
     from filelock import FileLock

@@ -589,20 +589,6 @@ def test_pytorch_nothing_is_raised_that_the_reader_would_not_see(
 # Keras
 
 
-@pytest.fixture(scope="module")
-def keras(tensorflow):
-    import keras
-
-    return keras
-
-
-@pytest.fixture(scope="module")
-def in_keras(keras):
-    from companion.frameworks import keras as in_keras
-
-    return in_keras
-
-
 class Zoo:
     """Models and losses, by short names: Keras is imported when a test asks for it."""
 

@@ -782,14 +782,6 @@ PREDICTIONS = {
 }
 
 
-@pytest.fixture(scope="session")
-def keras(tensorflow):
-    import keras
-
-    assert keras.backend.backend() == "tensorflow"
-    return keras
-
-
 def keras_tf(keras):
     return keras.src.backend.tensorflow.nn.tf
 

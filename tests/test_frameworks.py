@@ -43,20 +43,6 @@ def digits():
     return data.train_images.astype(np.float32), data.train_labels
 
 
-@pytest.fixture(scope="module")
-def keras(tensorflow):
-    import keras
-
-    return keras
-
-
-@pytest.fixture(scope="module")
-def in_keras(keras):
-    from companion.frameworks import keras as in_keras
-
-    return in_keras
-
-
 def torch_loss(student, teacher, labels, **blend):
     """Losses and their gradient, as arrays."""
     student = torch.tensor(student, requires_grad=True)
