@@ -267,6 +267,24 @@ BROUGHT = {
         np.c_[np.full(5000, 9.0), RNG.normal(size=5000)], np.zeros(5000, int), None,
         set(), {"missing class"},
     ),
+    "probabilities, and a loss with weights": (
+        P, Y, (np.where(Y == 3, 3, 1) * -np.log(P[np.arange(64), Y])).mean(),
+        set(), {"softmax twice"},
+    ),
+    "probabilities, and a loss with a penalty": (P, Y, L + 0.05, set(), {"softmax twice"}),
+    "probabilities, and a clip": (
+        SURE, (LABELS + 1) % 5,
+        -np.log(np.clip(SURE[np.arange(40), (LABELS + 1) % 5], 1e-3, 1)).mean(),
+        set(), {"softmax twice"},
+    ),
+    "a loss below the floor, and no labels": (P, None, 0.2, set(), {"softmax twice"}),
+    "sigmoids with their loss": (
+        S := 1 / (1 + np.exp(-Z)), M, -(M * np.log(S) + (1 - M) * np.log1p(-S)).mean(),
+        set(), {"unnormalised targets"},
+    ),
+    "large logits, which a shift does not save": (
+        [[800.0, -400], [3, 1]], np.eye(2), np.nan, {"no shift", "0 log 0"}, set(),
+    ),
     "logits of 0 and 1, with weights": (
         [[1.0, 0]] * 4, [0, 0, 0, 1], 1.0633, set(), {"0 log 0", "nan loss"},
     ),

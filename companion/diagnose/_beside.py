@@ -74,6 +74,9 @@ def _with_loss(batch, printed, outputs, rows, findings):
         return _without_one_class(findings, printed)
     if "all ignored" in {finding.kind for finding in findings}:
         return findings
+    floor = np.log1p((len(rows.share) - 1) / np.e) - printed.atol
+    if np.isfinite(printed.mean) and printed.mean < floor:
+        findings = [f for f in findings if f.kind != "softmax twice"]  # below its floor
     return findings + of_loss_alone(printed, rows)
 
 
@@ -139,9 +142,8 @@ def _settled(finding, right, given, batch):
         return is_of_sigmoids(given, batch)  # several classes can be true at once
     if finding.kind not in SILENCED:
         return False
-    if finding.kind == "softmax twice" and finding.sure != "certain" and given is not None:
-        floor = np.log1p((batch.classes - 1) / np.e)
-        return right or given.mean < floor - given.atol
+    if finding.kind == "softmax twice" and given is not None:
+        return finding.sure != "certain"  # a loss that is none of a second softmax
     return right
 
 

@@ -338,6 +338,8 @@ def nothing_learnt(given, batch):
     loss = float(right.mean() if given is None else given.mean)
     uniform, count = float(np.log(batch.classes)), len(batch.targets)
     values = {"loss": loss, "classes": batch.classes}
+    if batch.elsewhere:  # what they sum to along another axis was told
+        return []
     if count > 1 and _all_alike(batch):
         values |= {"examples": count, "uniform": uniform}
         return [found("nothing learnt", "likely", "same", **values)]

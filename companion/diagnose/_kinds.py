@@ -397,10 +397,15 @@ KINDS = {
     "divided by classes": Kind(
         {
             "": "the loss, {loss}, is the mean over classes as well: {classes} times this is "
-            "{right}. The gradient is {classes} times too small."
+            "{right}. The gradient is {classes} times too small.",
+            "kl": "the loss, {loss}, is KL(t || p) with a mean over classes as well: "
+            "{classes} times this is {right}. The gradient is {classes} times too small.",
         },
-        "Sum over classes, then take the mean over examples: in PyTorch's kl_div "
-        "reduction='batchmean'.",
+        {
+            "": "Sum over classes, then take the mean over examples.",
+            "kl": "Sum over classes, then take the mean over examples: in PyTorch's kl_div "
+            "reduction='batchmean'.",
+        },
         WRONG + "What is the mean over?",
     ),
     "bits": Kind(
@@ -498,8 +503,8 @@ KINDS = {
     ),
     "nothing learnt": Kind(
         {
-            "": "the loss, {loss}, is log {classes}, and probabilities are equal: right "
-            "before the first step, and wrong after it.",
+            "": "the cross-entropy, {loss}, is log {classes}, and probabilities are equal: "
+            "right before the first step, and wrong after it.",
             "same": "the probabilities are the same for all {examples} examples: they do not "
             "depend on the input. With a loss of {loss}; log {classes} is {uniform}.",
         },

@@ -112,7 +112,7 @@ class Batch:
         """Binary cross-entropy of each class, summed; nan where it would say nothing."""
         if self.hard and not self.probabilities:
             return np.full(len(z), np.nan)  # one sigmoid a class may be meant
-        if self.probabilities:
+        if self.rows.least.min() >= 0 and self.rows.most.max() <= 1:
             return -np.where(t > 0, t * np.log(z), (1 - t) * np.log1p(-z)).sum(axis=1)
         return (np.logaddexp(0, z) - t * z).sum(axis=1)
 
@@ -230,7 +230,8 @@ def programs(batch):
 def _of_distributions(batch):
     yield "swapped kl", batch.second.swapped, {}
     straight = {"right": float(batch.second.straight.mean())}
-    yield "divided by classes", batch.second.straight / batch.classes, straight
+    of_kl = straight | {"variant": "kl"}
+    yield "divided by classes", batch.second.straight / batch.classes, of_kl
     count = len(batch.targets)
     yield "sum", float(batch.second.straight.sum()), straight | {"count": count}
     yield "nll of probabilities", -batch.true_probs, {}

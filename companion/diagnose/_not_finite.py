@@ -39,7 +39,7 @@ def of_not_finite(given, batch, right):
     >>> batch = Batch(z, np.array([1]), sweep(z), (1,))
     >>> given = Given(np.array(np.nan), 2e-5, 1e-6, "float64")
     >>> [finding.kind for finding in of_not_finite(given, batch, batch.right)]
-    ['no shift']
+    ['no shift', '0 log 0']
     """
     rows, bad = batch.rows, ~np.isfinite(given.values)
     if rows.nans.any() or rows.rising.any():
@@ -78,7 +78,8 @@ def _of_range(given, batch, right, dtype, sure):
     findings = [] if batch.probabilities else [*_of_exp(rows, dtype, sure, values)]
     if np.isinf(given.values).any():
         findings += _of_true_class(batch, lost, sure, values)
-    elif not findings:
+    else:
+        sure = "possible" if findings else sure
         masked = int((rows.falling > 0).sum())
         gone = rows.zeros > 0 if batch.probabilities else rows.rare < lost
         variant, count = ("mask", masked) if masked else ("", int(gone.sum()))

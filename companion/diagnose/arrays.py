@@ -20,7 +20,8 @@ def diagnose(outputs, labels=None, *, loss=None, axis=-1):
     Parameters
     ----------
     outputs : array_like, shape (..., K)
-        What the loss was given: logits, unless it wants probabilities. Anything that
+        What the loss was given: logits, unless it wants probabilities, which are told of
+        where no loss says that they are right. Anything that
         converts to an array of numbers: tensors on any device, sparse matrices, lists.
     labels : array_like, optional
         Class indices, shape (...), or distributions, shape (..., K).
