@@ -1005,3 +1005,312 @@ def test_keras_what_cannot_be_run_is_reported_with_its_words(keras, in_keras):
         assert "\x1b" not in words
         if "raises" in case:
             assert "of the reader's own" in words
+
+
+# What a newcomer found
+
+
+def of(found, kind):
+    """The one finding of a kind."""
+    (finding,) = [finding for finding in found if finding.kind == kind]
+    return finding
+
+
+ONE = torch.ones(8, 1)
+OF_ONE = {
+    "bce": (nn.Sequential(nn.Linear(64, 1), nn.Softmax(1)), (X, ONE), nn.BCELoss()),
+    "squared error": (nn.Sequential(nn.Linear(64, 1), nn.Softmax(1)), (X, ONE), nn.MSELoss()),
+    "squeezed": (wrapped(lambda z: z[:, :1].softmax(1)[:, 0])(), (X, ONE[:, 0]), nn.BCELoss()),
+    "huber": (nn.Sequential(nn.Linear(64, 1), nn.Softmax(1)), (X, ONE), nn.HuberLoss()),
+    "log-softmax": (nn.Sequential(nn.Linear(64, 1), nn.LogSoftmax(1)), (X, 0 * Y), NLL()),
+    "pixels": (
+        nn.Sequential(nn.Unflatten(1, (1, 8, 8)), nn.Conv2d(1, 1, 1), nn.Softmax2d()),
+        (X, torch.ones(8, 1, 8, 8)), nn.BCELoss(),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", OF_ONE)
+def test_pytorch_a_softmax_over_one_number(case):
+    found = in_torch.diagnose(*OF_ONE[case])
+    assert found.kinds == ["one class"], found
+    assert found[0].sure == "certain"
+    assert "sigmoid" in found[0].mend
+
+
+def of_logits(logits, labels, loss):
+    """A model whose logits are these."""
+    weights = torch.nn.Linear(1, 1)
+    return in_torch.diagnose(
+        lambda x: x + 0 * weights(torch.ones(1, 1)), (logits, labels), loss
+    )
+
+
+UNDER = torch.tensor([[0.0, 200.0, 5.0], [3.0, 1.0, 0.0]])
+
+
+@pytest.mark.parametrize("labels", [[0, 0], [1, 0]], ids=["of the label", "of another class"])
+@pytest.mark.parametrize("log", [torch.log, lambda p: p.log_(), lambda p: p.log().view(2, 3)])
+def test_pytorch_the_log_of_a_softmax_that_underflows(labels, log):
+    found = of_logits(
+        UNDER, torch.tensor(labels), lambda z, y: F.nll_loss(log(z.softmax(1)), y)
+    )
+    assert found.kinds == ["log of softmax"], found
+    assert found[0].sure == "certain"
+
+
+def test_pytorch_a_mask_before_the_log_of_a_softmax_is_a_mask():
+    logits = torch.tensor([[0.0, -torch.inf, 5.0], [3.0, 1.0, 0.0]])
+    found = of_logits(
+        logits, torch.tensor([1, 0]), lambda z, y: F.nll_loss(z.softmax(1).log(), y)
+    )
+    assert found.kinds == ["masked target"], found
+
+
+def test_pytorch_a_loss_that_returns_no_tensor():
+    found = in_torch.diagnose(linear(), (X, Y), lambda z, y: None)
+    assert "returned nothing" in of(found, "unreadable").evidence
+    assert "leave loss out" in of(found, "unreadable").mend
+    for number in (
+        lambda loss: float(loss.detach()),
+        lambda loss: loss.item(),
+        lambda loss: loss.detach().numpy(),
+    ):
+        found = in_torch.diagnose(
+            linear(), (X, Y), lambda z, y, number=number: number(F.cross_entropy(z, y))
+        )
+        assert found.kinds == ["detached"], found
+        assert "number" in found[0].evidence
+    found = in_torch.diagnose(linear(), (X, Y), lambda z, y: "loss")
+    assert "str" in of(found, "unreadable").evidence
+
+
+def test_pytorch_what_the_loss_ignores_is_no_finding():
+    labels = torch.where(torch.arange(8) == 2, -100, Y)
+    found = in_torch.diagnose(linear(nn.Softmax(1)), (X, labels), CE(weight=WEIGHTS))
+    assert found.kinds == ["softmax twice"], found
+    found = in_torch.diagnose(linear(), (X, labels + 1), CE(ignore_index=-99))
+    assert "ignored label" not in found.kinds, found
+    labels = torch.where(labels == -100, 255, labels)
+    found = in_torch.diagnose(linear(nn.Sigmoid()), (X, labels), CE(ignore_index=255))
+    assert found.kinds == ["softmax twice"], found
+
+
+@pytest.mark.parametrize("last", [nn.LogSoftmax(-1), nn.Identity()])
+@pytest.mark.parametrize("loss", [NLL(), CE()])
+def test_pytorch_classes_last_are_transposed(last, loss):
+    model = nn.Sequential(nn.Unflatten(1, (4, 16)), nn.Linear(16, K), last)
+    found = in_torch.diagnose(model, (X, torch.arange(32).view(8, 4) % K), loss)
+    assert found.kinds == ["class axis", "unreadable"], found
+    assert found[0].sure == "certain"
+    assert "outputs.transpose(1, 2)" in found[0].mend
+    assert "out of bounds" not in found[1].evidence
+    model = nn.Sequential(nn.Unflatten(1, (2, 2, 16)), nn.Linear(16, K), last)
+    found = in_torch.diagnose(model, (X, torch.arange(32).view(8, 2, 2) % K), loss)
+    assert found.kinds == ["class axis", "unreadable"], found
+    assert "outputs.movedim(-1, 1)" in found[0].mend
+
+
+FLAT = {
+    "view": lambda z: z.view(-1, 4, K).log_softmax(1).view(-1, K),
+    "reshape": lambda z: z.view(-1, 4, K).transpose(1, 2).log_softmax(2).transpose(1, 2)
+    .reshape(-1, K),
+    "flatten": lambda z: F.log_softmax(z.view(-1, 4, K), 1).flatten(0, 1),
+    "log": lambda z: z.view(-1, 4, K).softmax(1).log().reshape(-1, K),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FLAT)
+def test_pytorch_another_axis_before_a_reshape(case):
+    found = in_torch.diagnose(linear(), (X, Y), lambda z, y: F.nll_loss(FLAT[case](z), y))
+    assert found.kinds == ["other axis"], found
+
+
+def test_pytorch_what_cannot_be_followed_is_not_said_of_logits():
+    def by_hand(z, y):
+        z = z.view(-1, 4, K)
+        return F.nll_loss((z - z.logsumexp(1, keepdim=True)).reshape(-1, K), y)
+
+    assert in_torch.diagnose(linear(), (X, Y), NLL())[0].sure == "certain"
+    found = in_torch.diagnose(linear(), (X, Y), by_hand)
+    assert found.kinds == ["nll of logits"], found
+    assert "nothing normalised" not in found[0].evidence
+    assert found[0].sure == "likely"
+    assert "not to 1" in found[0].evidence
+
+
+def test_pytorch_it_says_that_no_loss_was_looked_at():
+    assert "no loss was looked at" in str(in_torch.diagnose(linear(), (X, Y)))
+    assert "no loss" not in str(in_torch.diagnose(linear(), (X, Y), CE()))
+    assert "no loss" not in str(in_torch.diagnose(linear(), (X, Y), by_hand))
+
+
+def test_pytorch_the_layer_is_named():
+    several = torch.as_tensor(SEVERAL[:8])
+    found = in_torch.diagnose(linear(nn.Sigmoid()), (X, several), nn.BCEWithLogitsLoss())
+    assert "model.1 (Sigmoid)" in found[0].evidence
+    assert "sigmoid" in found[0].mend
+    assert "softmax" not in found[0].mend
+    found = in_torch.diagnose(linear(nn.Softmax(1)), (X, Y), CE())
+    assert "model.1 (Softmax)" in found[0].evidence
+    found = in_torch.diagnose(linear(), (X, Y), lambda z, y: F.cross_entropy(z.softmax(1), y))
+    assert "a softmax" in found[0].evidence
+
+
+def test_pytorch_what_to_do_where_it_cannot_be_run():
+    mends = {
+        "nn.CrossEntropyLoss()": (linear(), (X, Y), CE),
+        "nn.CrossEntropyLoss() or": (linear(), (X, Y), "cross_entropy"),
+        "once": (nn.LazyLinear(K), (X, Y), CE()),
+    }
+    for mend, arguments in mends.items():
+        finding = of(in_torch.diagnose(*arguments), "unreadable")
+        assert mend in finding.mend, finding
+
+
+@pytest.mark.parametrize("loss", ["binary_crossentropy", "mse", "binary_focal_crossentropy"])
+def test_keras_a_softmax_over_one_number(keras, in_keras, loss):
+    zoo = Zoo(keras)
+    dense = zoo.layers.Dense(1, activation="softmax")
+    models = {
+        "dense": keras.Sequential([keras.Input((64,)), dense]),
+        "layer": zoo.linear(zoo.softmax(), units=1),
+        "activation": zoo.linear(zoo.act("softmax"), units=1),
+        "flat": zoo.linear(zoo.softmax(), zoo.layers.Reshape((1,)), units=1),
+    }
+    for case, model in models.items():
+        found = in_keras.diagnose(model, (IMAGES, HOT[:, :1]), loss)
+        assert found.kinds == ["one class"], (case, found)
+        assert found[0].sure == "certain"
+        assert "sigmoid" in found[0].mend
+    pixels = zoo.layers.Conv2D(1, 1, activation="softmax")
+    model = keras.Sequential([keras.Input((64,)), zoo.layers.Reshape((8, 8, 1)), pixels])
+    found = in_keras.diagnose(model, (IMAGES, (PIXELS > 0)[..., None] * 1.0), loss)
+    assert found.kinds == ["one class"], found
+
+
+def test_keras_a_loss_that_returns_no_tensor(keras, in_keras):
+    model = Zoo(keras).linear()
+    found = in_keras.diagnose(model, (IMAGES, LABELS), lambda y, z: None)
+    assert "returned nothing" in of(found, "unreadable").evidence
+    found = in_keras.diagnose(model, (IMAGES, LABELS), lambda y, z: 2.0)
+    assert found.kinds == ["detached"], found
+
+
+def heads(keras, structure=list):
+    """A model of logits, probabilities and a number, by name or in a row."""
+    zoo, inputs = Zoo(keras), keras.Input((64,))
+    outputs = {
+        "number": zoo.layers.Dense(1, name="number")(inputs),
+        "kind": zoo.layers.Dense(K, name="kind")(inputs),
+        "odd": zoo.layers.Dense(1, activation="sigmoid", name="odd")(inputs),
+    }
+    return keras.Model(inputs, outputs if structure is dict else list(outputs.values()))
+
+
+HEADS = {"kind": LABELS, "odd": 1.0 * HOT[:, :1], "number": IMAGES[:, 20:21]}
+
+
+def losses_of(zoo, **changed):
+    return {"kind": zoo.sparse(from_logits=True), "odd": "binary_crossentropy",
+            "number": "mse"} | changed  # fmt: skip
+
+
+def in_a_row(thing):
+    return [thing[name] for name in ("number", "kind", "odd")]
+
+
+@pytest.mark.parametrize(
+    ("structure", "rows"),  # of a dict Keras takes the names in another order
+    [(list, "names"), (list, "labels in a row"), (list, "all in a row"), (dict, "names")],
+)
+def test_keras_each_output_has_the_loss_of_its_name(keras, in_keras, structure, rows):
+    zoo, model = Zoo(keras), heads(keras, structure)
+    labels = HEADS if rows == "names" else in_a_row(HEADS)
+    changed = [{}, {"kind": "sparse_categorical_crossentropy"}]
+    changed += [{"odd": keras.losses.BinaryCrossentropy(from_logits=True)}]
+    kinds = [[], ["logits as probabilities"], ["softmax twice"]]
+    for change, kind in zip(changed, kinds, strict=True):
+        losses = losses_of(zoo, **change)
+        losses = in_a_row(losses) if rows == "all in a row" else losses
+        model.compile("sgd", losses)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.train_on_batch(IMAGES[:8], keras.tree.map_structure(lambda y: y[:8], labels))
+        for found in (
+            in_keras.diagnose(model, (IMAGES, labels)),
+            in_keras.diagnose(model, (IMAGES, labels), losses),
+        ):
+            assert found.kinds == kind, found
+            if kind:
+                name = "kind" if "logits as" in kind[0] else "odd"
+                assert found[0].evidence.startswith(f"Output {name!r}: ")
+                assert f"layer {name!r}" in found[0].evidence
+
+
+def test_keras_outputs_without_a_loss(keras, in_keras):
+    zoo, model = Zoo(keras), heads(keras)
+    losses = [None, zoo.sparse(from_logits=True), None]
+    model.compile("sgd", losses)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.train_on_batch(IMAGES, [LABELS])
+    for labels in ([LABELS], in_a_row(HEADS)):
+        assert one_line(in_keras.diagnose(model, (IMAGES, labels))), labels
+    model.compile("sgd", ["mse", "sparse_categorical_crossentropy", "mse"])
+    assert in_keras.diagnose(model, (IMAGES, in_a_row(HEADS))).kinds == [
+        "logits as probabilities"
+    ]
+    found = in_keras.diagnose(model, (IMAGES, [LABELS]), {"another": "mse"})
+    assert found.kinds == ["unreadable"]
+
+
+def test_keras_a_loss_of_its_own_reads_labels_by_name(keras, in_keras):
+    class Own(keras.Model):
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+            return sum(keras.ops.mean(output) for output in y_pred.values())
+
+    whole = heads(keras, dict)
+    model = Own(whole.inputs, dict(zip(whole.output_names, whole.outputs, strict=True)))
+    model.compile("sgd")
+    found = in_keras.diagnose(model, (IMAGES, HEADS))
+    assert one_line(found), found
+    assert "no loss" not in str(found)
+
+
+def test_keras_the_mend_fits_the_loss_and_the_layer(keras, in_keras):
+    zoo = Zoo(keras)
+    model = zoo.linear(zoo.fixed(lambda z: 9 * z), units=1)
+    finding = of(
+        in_keras.diagnose(model, (IMAGES, HOT[:, :1]), "binary_crossentropy"),
+        "logits as probabilities",
+    )
+    assert "sigmoid" in finding.mend
+    assert "softmax" not in finding.mend
+    for activation in ("relu", "sigmoid", "tanh"):
+        finding = of(
+            in_keras.diagnose(zoo.linear(zoo.act(activation)), (IMAGES, LABELS), zoo.sparse()),
+            "logits as probabilities",
+        )
+        assert f"Take {activation} off" in finding.mend
+        assert "from_logits=True" in finding.mend
+    several = keras.losses.BinaryCrossentropy(from_logits=True)
+    finding = in_keras.diagnose(zoo.linear(zoo.act("sigmoid")), (IMAGES, SEVERAL), several)[0]
+    assert "sigmoid" in finding.mend
+    assert "softmax" not in finding.mend
+
+
+def test_keras_it_says_that_no_loss_was_looked_at(keras, in_keras):
+    assert "no loss was looked at" in str(
+        in_keras.diagnose(Zoo(keras).linear(), (IMAGES, LABELS))
+    )
+
+
+def test_keras_what_to_do_where_it_cannot_be_run(keras, in_keras):
+    zoo, batch = Zoo(keras), (IMAGES, LABELS)
+    unbuilt = keras.Sequential([zoo.layers.Dense(K)])
+    mend = of(in_keras.diagnose(unbuilt, batch, zoo.sparse()), "unreadable").mend
+    assert "keras.Input" in mend
+    loss = keras.losses.SparseCategoricalCrossentropy
+    mend = of(in_keras.diagnose(zoo.linear(), batch, loss), "unreadable").mend
+    assert "SparseCategoricalCrossentropy()" in mend

@@ -6,6 +6,7 @@ saw.
 
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 
@@ -28,10 +29,42 @@ SETTLED = {
     "whole array": OTHERWISE | {"other axis"},
     "detached": {"swapped kl"},
     "infinite outputs": {"masked target"},  # past the other end
+    "log of softmax": {"masked target", "infinite loss", "nan loss"},
+    "class axis": OTHERWISE | {"other axis"},
+    "one class": {"binary loss", "softmax twice"},
 }
 TEACHER = "Distillation: What is the loss?"
 
+MENDS = {
+    "softmax twice": {
+        "sigmoid": "Give logits to a loss of logits: take the sigmoid out of the model.",
+    },
+    "logits as probabilities": {
+        "binary": "Say from_logits=True, or end the model in a sigmoid.",
+        "activation": "Take {activation} off the last layer, then say from_logits=True.",
+    },
+    "class axis": {"": "In PyTorch the classes are axis 1: give the loss {moved}."},
+    "unreadable": {
+        "nothing": "Let it return the loss; leave loss out if the model computes its own.",
+        "class": "Call it first: {called}().",
+        "string": "Give the loss itself: nn.CrossEntropyLoss() or a function.",
+        "lazy": "Call the model once on a batch: its weights are made then.",
+        "unbuilt": "Put keras.Input(shape) first, or call the model once on a batch.",
+    },
+}
 SAYS = {
+    "one class": {
+        "": "{layer} before {loss} normalises an axis of length 1: what it gives is the same "
+        "number whatever the model says, and its gradient is 0.",
+    },
+    "class axis": {
+        "": "labels have shape {labels}. That is the shape of the outputs, {outputs}, without "
+        "the last axis: the classes lie there, and {loss} looks for them on axis 1.",
+    },
+    "log of softmax": {
+        "": "the loss {loss} was given the log of probabilities, and some of them are 0 in "
+        "{dtype} ({count} of {total} rows): their log is -inf, and its gradient nan.",
+    },
     "softmax twice": {
         "": "the loss {loss} takes logits and normalises them itself; what it was given was "
         "made by {layer}. It cannot fall below log(1 + {others}/e) = {floor:.4g}.",
@@ -54,7 +87,7 @@ SAYS = {
     },
     "nll of logits": {
         "": "the loss {loss} takes log-probabilities; exponentials of what it was given sum "
-        "to {least:.4g} to {most:.4g}.",
+        "to {least:.4g} to {most:.4g} over the classes, and not to 1.",
     },
     "one-hot labels": {
         "": "the loss {loss} takes one class number per example; labels have shape {shape}, "
@@ -121,21 +154,26 @@ LIVE = {
     "detached": Kind(
         {
             "": "no gradient of the loss reaches any of the {count} parameters to be trained: "
-            "something on the way is detached."
+            "something on the way is detached.",
+            "number": "the loss returned a plain number, of type {type}: no gradient of it "
+            "reaches any parameter.",
         },
         "Look for detach, no_grad, .data, item, argmax, numpy (stop_gradient in Keras) between "
         "the model and the loss.",
         "Derivatives: Does it train?",
     ),
     "unreadable": Kind(
-        {"": "{name} cannot be run on this batch: {error}"},
+        {
+            "": "{name} cannot be run on this batch: {error}",
+            "nothing": "the loss returned {nothing}, where a number was due.",
+        },
         "Run it by hand on this batch: the traceback names the line.",
         "Pitfalls: What does diagnose see?",
     ),
 }
 
 
-def said(kind, sure, variant="", **values):
+def said(kind, sure, variant="", mend=None, **values):
     """A finding of a live model, with its sentence filled in.
 
     Parameters
@@ -146,6 +184,8 @@ def said(kind, sure, variant="", **values):
         How sure that is.
     variant : str
         Which sentence.
+    mend : str, optional
+        A key of its MENDS, where that is not the variant.
     **values : object
         What stands in its braces.
 
@@ -160,8 +200,33 @@ def said(kind, sure, variant="", **values):
     """
     known = LIVE.get(kind) or KINDS[kind]._replace(evidence=SAYS[kind])
     text = known.evidence[variant].format(**values)
-    mend = known.mend.format(**values)
+    mends = MENDS.get(kind, {})
+    usual = mends.get("", known.mend_of(variant))
+    mend = mends.get(variant if mend is None else mend, usual).format(**values)
     return Finding(kind, sure, text[0].upper() + text[1:], mend, known.see)
+
+
+class Unreadable(TypeError):
+    """What cannot be run, and which of its MENDS helps.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong.
+    mend : str
+        A key of the MENDS of "unreadable".
+    called : str
+        What stands in its braces.
+
+    Examples
+    --------
+    >>> raised("the loss", Unreadable("it is a class", "class", "nn.CrossEntropyLoss")).mend
+    'Call it first: nn.CrossEntropyLoss().'
+    """
+
+    def __init__(self, message, mend, called=""):
+        super().__init__(message)
+        self.mend, self.called = mend, called
 
 
 def raised(name, error):
@@ -184,8 +249,11 @@ def raised(name, error):
     'The model cannot be run on this batch: ValueError: no'
     """
     text = NOISE.sub(" ", str(error).partition("Arguments received by")[0])
-    words = f"{type(error).__name__}: {' '.join(text.split())[:200]}"
-    return said("unreadable", "certain", name=name, error=words)
+    own = isinstance(error, Unreadable)
+    words = f"{'TypeError' if own else type(error).__name__}: {' '.join(text.split())[:200]}"
+    lazy = "lazy" if "uninitialized parameter" in text else None
+    mend, called = (error.mend, error.called) if own else (lazy, "")
+    return said("unreadable", "certain", mend=mend, name=name, error=words, called=called)
 
 
 def twice(loss, layer, classes):
@@ -262,6 +330,26 @@ def only_finite(outputs, loss):
     found = (f for f in found if f.kind in ("nan outputs", "infinite outputs"))
     seen = f"outputs {np.shape(outputs)} {outputs.dtype}, as {loss} was given them"
     return Diagnosis(tuple(found), seen)
+
+
+def without_loss(found):
+    """A diagnosis of a model for which there was no loss: it says so.
+
+    Parameters
+    ----------
+    found : Diagnosis
+        Of its outputs.
+
+    Returns
+    -------
+    Diagnosis
+
+    Examples
+    --------
+    >>> without_loss(Diagnosis((), "outputs (2, 3) float32, labels"))
+    Nothing looks wrong: outputs (2, 3) float32, labels; no loss was looked at.
+    """
+    return replace(found, seen=f"{found.seen}; no loss was looked at")
 
 
 def together(live, arrays, errors=()):

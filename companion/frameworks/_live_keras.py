@@ -21,12 +21,14 @@ from companion.frameworks._live import (
     NAMED_TEACHER,
     PROBABILITIES,
     TEACHERS,
+    Unreadable,
     of_arrays,
     only_finite,
     raised,
     said,
     together,
     twice,
+    without_loss,
 )
 
 TAKES = {
@@ -52,8 +54,10 @@ def looked_at(model, batch, loss):
         live = [*_of_teachers(run), *_of_gradient(run)]
         if run.given is None:
             return together(live, [], run.errors)
-        more, arrays = _judged(run)
-        return together([*live, *more], [arrays], run.errors)
+        parts = [run] if run.parts is None else run.parts
+        judged = [_named(part, *_judged(part)) for part in parts]
+        more = [finding for found, _ in judged for finding in found]
+        return together([*live, *more], [arrays for _, arrays in judged], run.errors)
     except Exception as error:  # whatever it is, it is reported
         return together([], [], [*run.errors, raised("the model", error)])
 
@@ -118,7 +122,9 @@ class Told:
     @classmethod
     def of(cls, loss):
         """From an object, a function or a name; None of None."""
-        loss = keras.losses.get(_first(loss))
+        if isinstance(loss, type):
+            raise Unreadable("the loss is a class, and no loss yet", "class", loss.__name__)
+        loss = keras.losses.get(loss)
         if loss is None:
             return None
         name = getattr(loss, "__name__", type(loss).__name__)
@@ -190,6 +196,11 @@ class Run:
     given: object = None
     labels: object = None
     loss: object = None
+    name: str = ""
+    number: str = ""
+    weight: object = None
+    losses: object = None
+    parts: list | None = None  # of several outputs
     moved: list = field(default_factory=list)
     reached: set | None = None
     errors: list = field(default_factory=list)
@@ -197,12 +208,13 @@ class Run:
     def go(self, batch, loss):
         """Run the model on the batch, then the loss, then a gradient."""
         if not self.model.built:
-            raise ValueError("it has no weights yet, and they would be made here. Build it.")
+            message = "it has no weights yet, and they would be made here"
+            raise Unreadable(message, "unbuilt")
         inputs, labels, *weight = batch
         self.labels = np.array(_array(_first(labels)))
         own = loss is None and type(self.model).compute_loss is not keras.Model.compute_loss
         if not own:
-            self.told = Told.of(getattr(self.model, "loss", None) if loss is None else loss)
+            self.losses = getattr(self.model, "loss", None) if loss is None else loss
         with _backend.tape() as tape:
             self._watched(tape, inputs, labels, weight[0] if weight else None)
 
@@ -223,12 +235,42 @@ class Run:
 
     def _run(self, inputs, labels, weight):
         inputs = keras.tree.map_structure(_as_fit_would, inputs)
-        outputs = self.model(inputs, training=True)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "You are using a softmax")  # it has a finding
+            outputs = self.model(inputs, training=True)
         self.given = _first(outputs)
-        if self.told is None and self.model.compiled:
+        if self.losses is not None:
+            self._run_losses(outputs, labels, weight)
+            return
+        if _is_several(outputs) and isinstance(labels, dict):
+            self.parts = _of_first(self, outputs, labels)
+        if self.model.compiled:
             self.loss = self.model.compute_loss(inputs, labels, outputs, weight)
-        elif self.told is not None:
-            self.loss = self.told.called(self.labels, self.given, weight)
+
+    def _run_losses(self, outputs, labels, weight):
+        if not _is_several(outputs):
+            self.told = Told.of(_alone(self.losses))
+            self._read(self.told.called(self.labels, self.given, weight))
+            return
+        self.parts = []
+        self.parts = _paired(self, outputs, labels, weight)
+        for part in self.parts:
+            try:
+                part._read(part.told.called(part.labels, part.given, part.weight))
+            except Exception as error:  # the reader's own, of any kind
+                part.errors.append(raised(f"the loss of output {part.name!r}", error))
+            self.errors += part.errors
+        losses = [ops.mean(part.loss) for part in self.parts if part.loss is not None]
+        self.loss = sum(losses) if losses else None  # this is what is trained
+
+    def _read(self, loss):
+        """What a loss returned: a tensor, a plain number, or nothing."""
+        if loss is None:
+            nothing = {"nothing": "nothing (None)"}
+            self.errors.append(said("unreadable", "certain", "nothing", **nothing))
+        elif isinstance(loss, int | float | np.number | np.ndarray):
+            loss, self.number = ops.convert_to_tensor(loss), type(loss).__name__
+        self.loss = loss
 
     @property
     def teachers(self):
@@ -250,6 +292,93 @@ class Run:
     def outputs(self):
         """What the loss was given, as an array."""
         return _array(self.given)
+
+
+# Several outputs
+
+
+def _is_several(outputs):
+    return isinstance(outputs, dict) or (isinstance(outputs, list | tuple) and len(outputs) > 1)
+
+
+def _alone(loss):
+    """The loss of the one output."""
+    if isinstance(loss, dict):
+        return next(iter(loss.values()), None)
+    return loss[0] if isinstance(loss, list | tuple) and loss else loss
+
+
+def _paired(run, outputs, labels, weight):
+    """Each output with its labels, its loss and its weights, as Keras pairs them."""
+    given = _by_name(outputs, _names(run.model, outputs))
+    names = list(given)
+    losses = run.losses
+    if not isinstance(losses, dict | list | tuple):
+        if not _is_nested(labels):  # one loss, one kind of labels: of the logits
+            name = next((n for n in names if given[n] is run.given), names[0])
+            losses, labels = {name: losses}, {name: labels}
+        else:
+            losses = dict.fromkeys(names, losses)
+    losses = {n: loss for n, loss in _by_name(losses, names).items() if loss is not None}
+    labels = _by_name(labels, names if _length(labels) == len(names) else list(losses))
+    weights = _by_name(weight, names) if _is_nested(weight) else dict.fromkeys(names, weight)
+    if not losses or not set(losses) <= set(labels) & set(names):
+        found = f"outputs {names}, labels {list(labels)}, losses {list(losses)}"
+        raise ValueError(f"they do not go together: {found}")
+    return [
+        replace(run, told=Told.of(loss), given=given[n], labels=np.array(_array(labels[n])),
+                name=n if len(names) > 1 else "", weight=weights.get(n), errors=[])
+        for n, loss in losses.items()
+    ]  # fmt: skip
+
+
+def _of_first(run, outputs, labels):
+    """The first output beside its labels, if they are named so; a loss of all tells no more."""
+    given = _by_name(outputs, _names(run.model, outputs))
+    name = next((n for n in given if given[n] is run.given), None)
+    if name not in labels:
+        return []
+    labels = np.array(_array(labels[name]))
+    return [replace(run, labels=labels, losses="the model's own", errors=[])]
+
+
+def _names(model, outputs):
+    """Of its outputs, in Keras's order."""
+    if isinstance(outputs, dict):
+        return keras.tree.flatten({name: name for name in outputs})
+    names = getattr(model, "output_names", None) or []
+    return list(names) if len(names) == len(outputs) else list(range(len(outputs)))
+
+
+def _is_nested(thing):
+    """Whether these are several arrays, and no array in lists."""
+    several = isinstance(thing, tuple | list) and any(hasattr(x, "shape") for x in thing)
+    return isinstance(thing, dict) or several
+
+
+def _length(labels):
+    return len(labels) if _is_nested(labels) else 1
+
+
+def _by_name(things, names):
+    """What is given by name, or in a row."""
+    if isinstance(things, dict):
+        return dict(things)
+    things = list(things) if isinstance(things, list | tuple) else [things]
+    return dict(zip(names, things, strict=False)) if len(things) <= len(names) else {}
+
+
+def _named(part, found, arrays):
+    """Findings about one output of several, with its name."""
+    if not part.name and part.name != 0:
+        return found, arrays
+    named = [_of_output(part.name, finding) for finding in found]
+    of_arrays = tuple(_of_output(part.name, finding) for finding in arrays)
+    return named, replace(arrays, findings=of_arrays)
+
+
+def _of_output(name, finding):
+    return replace(finding, evidence=f"Output {name!r}: {finding.evidence}")
 
 
 def _as_fit_would(part):
@@ -293,9 +422,12 @@ def _of_teachers(run):
 
 
 def _of_gradient(run):
-    if run.reached is None:
+    if run.reached is None and not run.number:
         return
     student = {id(v) for v in run.model.trainable_variables}
+    if run.number and student:
+        yield said("detached", "certain", "number", type=run.number)
+        return
     for name, teacher in run.teachers:
         taught = {id(v) for v in teacher.variables} & student
         student -= taught
@@ -306,21 +438,53 @@ def _of_gradient(run):
         yield said("detached", "certain", count=len(student))
 
 
-def _ending(model):
-    """What a model ends in: the layer's name, and its activation's."""
-    layers = model.layers if isinstance(model, keras.Sequential | keras.Model) else []
-    if not layers or not getattr(model, "outputs", None):
+def _ending(run):
+    """What a model, or one output of it, ends in: the layer's name, and its activation's."""
+    layer = _last_layer(run.model, run.name)
+    if layer is None:
         return "its own code", ""
-    if isinstance(layers[-1], keras.Model):
-        return _ending(layers[-1])
-    activation = getattr(getattr(layers[-1], "activation", None), "__name__", "")
-    return f"layer {layers[-1].name!r}, {activation or type(layers[-1]).__name__}", activation
+    activation = getattr(getattr(layer, "activation", None), "__name__", "")
+    return f"layer {layer.name!r}, {activation or type(layer).__name__}", activation
+
+
+def _last_layer(model, output=""):
+    """The layer that gives an output, or the only one."""
+    outputs = getattr(model, "outputs", None)
+    names = list(getattr(model, "output_names", None) or [])
+    if not isinstance(model, keras.Sequential | keras.Model) or not outputs or not model.layers:
+        return None
+    last = model.layers[-1]
+    if isinstance(model, keras.Model) and not isinstance(model, keras.Sequential):
+        history = [getattr(x, "_keras_history", None) for x in outputs]
+        place = names.index(output) if output in names else 0
+        last = getattr(history[place], "operation", last)
+    return _last_layer(last) if isinstance(last, keras.Model) else last
+
+
+def _over_one(run):
+    """Whether a model ends in a softmax over one number."""
+    layer, outputs = _last_layer(run.model, run.name), run.outputs
+    while layer is not None and isinstance(layer, keras.layers.Reshape | keras.layers.Flatten):
+        layer = _before(layer)
+    kind, activation = type(layer).__name__, getattr(layer, "activation", None)
+    soft = kind == "Softmax" or getattr(activation, "__name__", "") == "softmax"
+    one = soft and outputs.size and 1 in outputs.shape
+    return bool(one and (abs(outputs - 1) < CLOSE).all())
+
+
+def _before(layer):
+    """The layer whose output this one takes."""
+    return getattr(getattr(layer.input, "_keras_history", None), "operation", None)
 
 
 def _judged(run):
     """What the loss, told what it was, makes of these outputs: findings, and a Diagnosis."""
     told, outputs = run.told, run.outputs
     takes = told.takes if told else ""
+    if _over_one(run):
+        values = {"loss": told.name if told else "the loss", "layer": _ending(run)[0]}
+        found = said("one class", "certain", **values)
+        return [found], only_finite(outputs, values["loss"])
     if takes == "classes":
         return _of_classes(run, outputs)
     if takes == "targets":
@@ -330,7 +494,9 @@ def _judged(run):
         return _of_binary(run, outputs), only_finite(outputs, told.name)
     if takes == "numbers":
         return [], _of_numbers(run, outputs)
-    return [], _of_other(run, outputs)
+    found = _of_other(run, outputs)
+    unseen = run.loss is None and run.losses is None and not run.errors
+    return [], without_loss(found) if unseen else found
 
 
 def _of_classes(run, outputs):
@@ -339,7 +505,8 @@ def _of_classes(run, outputs):
     found = _of_softmax(run, labels, plain) if told.from_logits else _of_logits(run, outputs)
     found += _of_reduction(run, labels, plain) if plain is not None else []
     found += _of_shapes(run, labels) if run.errors else []
-    due = () if told.from_logits else PROBABILITIES
+    due = set() if told.from_logits else PROBABILITIES
+    due = due | ({"ignored label"} if told.options.get("ignore_class") is not None else set())
     return found, of_arrays(outputs, labels, plain, told.axis, due)
 
 
@@ -380,7 +547,7 @@ def _of_softmax(run, labels, plain):
         return []
     if not _are_probabilities(outputs, told.axis):
         return []
-    layer = _ending(run.model)[0]
+    layer = _ending(run)[0]
     alone = told.plain(labels, ops.convert_to_tensor(outputs), from_logits=False)
     if plain is not None and np.isclose(plain, alone, rtol=1e-4):
         values = {"loss": told.name, "layer": layer, "value": plain}
@@ -395,8 +562,11 @@ def _of_logits(run, outputs):
         return []
     ends = {"least": outputs.min(), "most": outputs.max()}
     sums = {"low": _sums(outputs, axis).min(), "high": _sums(outputs, axis).max()}
-    values = {"loss": run.told.name, "layer": _ending(run.model)[0]}
-    return [said("logits as probabilities", "certain", **values, **ends, **sums)]
+    layer, activation = _ending(run)
+    values = {"loss": run.told.name, "layer": layer, "activation": activation}
+    mend = "binary" if run.told.takes == "one by one" else None
+    mend = mend if activation in ("", "linear") else "activation"
+    return [said("logits as probabilities", "certain", mend=mend, **values, **ends, **sums)]
 
 
 def _of_reduction(run, labels, plain):
@@ -413,7 +583,7 @@ def _of_reduction(run, labels, plain):
 def _of_binary(run, outputs):
     """One yes or no per class, where exactly one class is true; and logits for a sigmoid."""
     told, labels, found = run.told, run.labels, []
-    layer, activation = _ending(run.model)
+    layer, activation = _ending(run)
     inside = outputs.min() >= 0 and outputs.max() <= 1
     if not told.from_logits and np.isfinite(outputs).all() and not inside:
         found += _of_logits(run, outputs)
@@ -434,7 +604,8 @@ def _of_sigmoid(run, outputs, layer):
     alone = run.told.plain(run.labels, ops.convert_to_tensor(outputs), from_logits=False)
     values = {"loss": run.told.name, "layer": layer}
     if np.isclose(plain, alone, rtol=1e-4):
-        return [said("softmax twice", "possible", "found", value=plain, **values)]
+        values |= {"mend": "sigmoid", "value": plain}
+        return [said("softmax twice", "possible", "found", **values)]
     return [said("softmax twice", "certain", "sigmoid", **values)]
 
 

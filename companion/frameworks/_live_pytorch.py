@@ -12,7 +12,7 @@ import re
 from collections import OrderedDict, deque
 from collections.abc import Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -25,12 +25,14 @@ from companion.frameworks._live import (
     LOGS,
     NAMED_TEACHER,
     PROBABILITIES,
+    Unreadable,
     of_arrays,
     only_finite,
     raised,
     said,
     together,
     twice,
+    without_loss,
 )
 
 LOSSES = {  # what they take
@@ -41,8 +43,11 @@ LOSSES = {  # what they take
     F.binary_cross_entropy: "probabilities, one by one",
     F.binary_cross_entropy_with_logits: "logits, one by one",
 }
-SQUASHES = ("softmax", "log_softmax", "sigmoid")
+SQUASHES = ("softmax", "log_softmax", "sigmoid", "log")
+LAYERS = ("Softmax", "Softmax2d", "LogSoftmax", "Sigmoid")
+COPIES = ("reshape", "flatten", "contiguous", "clone", "float", "double", "to")  # the same
 LABELS = ("labels", "label", "targets", "target", "y")  # of a batch that is a dict
+WEIGHTED = ("Addmm", "Mm", "Convolution")  # in PyTorch's graph
 CONTAINERS = (dict, OrderedDict, list, set, deque)
 CLOSE = 1e-2  # of a sum of probabilities, in 16 bits
 
@@ -55,10 +60,11 @@ def looked_at(model, batch, loss):
         # It leaves inference mode and no_grad, if the caller is in one.
         with torch.inference_mode(False), _as_they_were(modules.values()) as copies:
             teachers = _teachers(modules)
-            run.go(batch, loss, teachers)
+            run.go(batch, loss, teachers, modules)
             live = [*_of_teachers(run), *_of_gradient(run, teachers, copies)]
             for call in run.calls:
                 live += _of_maker(call) + _of_call(call)
+            live += _of_outputs_alone(run)
             live += _of_sum(run)
         return together(live, _of_arrays(run), run.errors)
     except Exception as error:  # whatever it is, it is reported
@@ -70,11 +76,32 @@ def looked_at(model, batch, loss):
 
 @dataclass
 class Made:
-    """One call of softmax, log_softmax or sigmoid."""
+    """One call of softmax, log_softmax, sigmoid or log."""
 
     name: str
     source: torch.Tensor
     result: torch.Tensor
+    origin: object = None  # who made the source
+    layer: str = ""
+
+    @property
+    def said(self):
+        """The layer that it is, if it is one."""
+        return self.layer or f"a {self.name}"
+
+    @property
+    def of_one(self):
+        """Whether it normalised an axis of length 1: to 1, or its log to 0."""
+        same = {"softmax": 1, "log_softmax": 0}.get(self.name)
+        one = same is not None and self.result.numel() and 1 in self.result.shape
+        return bool(one and ((self.result - same).abs() < CLOSE).all())
+
+    @property
+    def normalised(self):
+        """Whether it, or its exponential, sums to 1 over an axis."""
+        result = self.result.detach().float()
+        result = result.exp() if self.name.startswith("log") else result
+        return any(_are_one(result.sum(axis)) for axis in range(result.ndim))
 
 
 @dataclass
@@ -110,6 +137,19 @@ class Call:
         return labels.long().masked_fill(labels == ignored, -100)
 
     @property
+    def straight(self):
+        """Whether a layer of weights gave what the loss was given, and nothing came between."""
+        node = self.given["input"].grad_fn
+        return node is not None and node.name().startswith(WEIGHTED)
+
+    @property
+    def left_out(self):
+        """Kinds that are no news: what the loss ignores, it was told to."""
+        told, raw = self.given.get("ignore_index"), self.given["target"]
+        unknown = told is None or (told != -100 and bool((raw == -100).any()))
+        return set() if unknown else {"ignored label"}
+
+    @property
     def axis(self):
         """Where it has the classes."""
         return 1 if self.takes in ("logits", "logs") and self.outputs.ndim > 1 else -1
@@ -121,9 +161,17 @@ class Call:
 
     def sums(self, axis=None):
         """What the outputs, or their exponentials, sum to over the classes."""
-        logs = self.takes.startswith("logs") or getattr(self.maker, "name", "") == "log_softmax"
+        made = getattr(self.maker, "name", "")
+        logs = self.takes.startswith("logs") or made.startswith("log")
         outputs = self.outputs.float()
         return (outputs.exp() if logs else outputs).sum(self.axis if axis is None else axis)
+
+    @property
+    def classes_last(self):
+        """Whether the labels show that the classes are last, where the loss has them second."""
+        shape, labels = self.outputs.shape, self.labels.shape
+        second = self.takes in ("logits", "logs") and self.value is None
+        return second and len(shape) > 2 and labels == shape[:-1]
 
     @property
     def normalised(self):
@@ -147,32 +195,51 @@ class _Watch(TorchFunctionMode):
 
     def __init__(self):
         super().__init__()
-        self.made, self.calls = [], []
+        self.made, self.calls, self.copies = [], [], []
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         if function in LOSSES:
             return self._lost(function, args, kwargs)
         result = function(*args, **kwargs)
-        name = getattr(function, "__name__", "")
-        if name in SQUASHES and isinstance(result, torch.Tensor):
-            self.made.append(Made(name, args[0] if args else kwargs["input"], result))
+        if isinstance(result, torch.Tensor):
+            self._keep(getattr(function, "__name__", "").rstrip("_"), args, kwargs, result)
         return result
+
+    def _keep(self, name, args, kwargs, result):
+        """Who made this, and of what; or whose copy it is."""
+        if name not in SQUASHES + COPIES:
+            return
+        source = args[0] if args else kwargs.get("input")
+        if not isinstance(source, torch.Tensor):
+            return
+        origin = self.maker(source)
+        if name in SQUASHES:
+            made = Made(name, source, result, origin)
+            self.made.append(made)
+        if name in SQUASHES or origin:
+            self.copies.append((result, made if name in SQUASHES else origin))
 
     def _lost(self, function, args, kwargs):
         bound = inspect.signature(function).bind(*args, **kwargs)
         bound.apply_defaults()
-        call = Call(function, bound.arguments, self._maker(bound.arguments["input"]))
+        call = Call(function, bound.arguments, self.maker(bound.arguments["input"]))
         self.calls.append(call)
         _refuse_labels(call)
         call.value = function(*args, **kwargs)
         return call.value
 
-    def _maker(self, tensor):
-        """Who made a tensor, or the one that it is a view of."""
+    def maker(self, tensor):
+        """Who made a tensor, or the one that it is a view or a copy of."""
         place = tensor.untyped_storage().data_ptr()
-        same = (m for m in self.made if m.result.untyped_storage().data_ptr() == place)
+        kept = reversed(self.copies)  # the last, where one was made in place
+        same = (made for copy, made in kept if copy.untyped_storage().data_ptr() == place)
         return next(same, None) if place else None
+
+    def named(self, name, module, args, result):
+        """A layer has given this."""
+        if self.made and self.made[-1].result is result:
+            self.made[-1].layer = f"layer {name} ({type(module).__name__})"
 
 
 def _refuse_labels(call):
@@ -180,6 +247,9 @@ def _refuse_labels(call):
     labels = call.given["target"]
     if "ignore_index" not in call.given or labels.dtype.is_floating_point | labels.is_complex():
         return
+    shape, axis = call.outputs.shape, call.axis % max(call.outputs.ndim, 1)
+    if labels.shape != shape[:axis] + shape[axis + 1 :]:
+        return  # PyTorch will say so
     wrong = (labels < 0) | (labels >= call.classes)
     wrong = wrong & (labels != call.given["ignore_index"])
     if wrong.any():
@@ -194,34 +264,51 @@ class Run:
     labels: object = None
     outputs: object = None
     loss: object = None
+    number: str = ""
+    maker: Made | None = None
     calls: list = field(default_factory=list)
     taught: list = field(default_factory=list)
     errors: list = field(default_factory=list)
 
-    def go(self, batch, loss, teachers):
+    def go(self, batch, loss, teachers, modules):
         """Run the model on the batch, then the loss."""
         for name, teacher in teachers.items():
             teacher.register_forward_hook(partial(self._taught, name), with_kwargs=True)
         inputs, self.labels = _batch(batch, self.model, keep_labels=loss is None)
         watch = _Watch()
         self.calls = watch.calls
+        for name, module in modules.items():
+            if type(module).__name__ in LAYERS:
+                module.register_forward_hook(partial(watch.named, name))
         with watch:
             try:
                 self._run(inputs, loss)
             except Exception as error:  # the reader's own, of any kind
                 name = "the model" if self.outputs is None else "the loss"
                 self.errors.append(raised(name, error))
+        outputs = _first(self.outputs)
+        self.maker = None if outputs is None else watch.maker(outputs)
 
     def _run(self, inputs, loss):
         if _takes_the_model(loss):
             self.model.register_forward_hook(self._gave)
-            self.loss = _first(loss(self.model, inputs, self.labels))
+            self._read(loss(self.model, inputs, self.labels))
             return
         self.outputs = outputs = _called(self.model, inputs)
         if loss is None:
             self.loss = _named(outputs, "loss")
         else:
-            self.loss = _first(self._of(loss, outputs))
+            _refuse_loss(loss)
+            self._read(self._of(loss, outputs))
+
+    def _read(self, loss):
+        """What a loss returned: a tensor, a plain number, or nothing."""
+        self.loss = _first(loss)
+        if isinstance(loss, int | float | np.number | np.ndarray):
+            self.number = type(loss).__name__
+        elif self.loss is None:
+            nothing = "nothing (None)" if loss is None else f"a {type(loss).__name__}"
+            self.errors.append(said("unreadable", "certain", "nothing", nothing=nothing))
 
     def _of(self, loss, outputs):
         """The loss: of the logits, or of all that the model gives if it is made for that."""
@@ -239,6 +326,16 @@ class Run:
     def _taught(self, name, teacher, args, kwargs, outputs):
         modes = [module.training for module in teacher.modules()]
         self.taught.append((name, teacher, args, kwargs, _first(outputs), any(modes)))
+
+
+def _refuse_loss(loss):
+    """What people give in the place of a loss."""
+    if isinstance(loss, type):
+        place = "nn." if loss.__module__.startswith("torch.nn") else ""
+        called = place + loss.__name__
+        raise Unreadable("it is a class, and no loss yet", "class", called)
+    if isinstance(loss, str):
+        raise Unreadable(f"it is the string {loss!r}", "string")
 
 
 def _takes_the_model(loss):
@@ -414,7 +511,11 @@ def _of_teachers(run):
 
 def _of_gradient(run, teachers, copies):
     """Which parameters would a gradient reach? The graph says it; no gradient is computed."""
-    if run.loss is None or not isinstance(run.model, Module):
+    if not isinstance(run.model, Module):
+        return
+    if run.number and any(p.requires_grad for p in run.model.parameters()):
+        yield said("detached", "certain", "number", type=run.number)
+    if run.loss is None:
         return
     reached = leaves(run.loss)
     if reached is None:
@@ -469,16 +570,22 @@ def leaves(loss):
 def _of_maker(call):
     """A softmax where the loss makes its own, or over another axis than the loss's."""
     made, again = call.maker, call.takes.startswith("logits")
-    if made is None or call.classes < 2 or not call.outputs.numel():
+    if made is None or not call.outputs.numel():
+        return []
+    values = {"loss": call.name, "layer": made.said}
+    if made.of_one:
+        return [said("one class", "certain", **values)]
+    if call.classes < 2 or call.classes_last:
         return []
     if made.name == "sigmoid":
-        values = {"loss": call.name, "layer": "a sigmoid"}
         return [said("softmax twice", "certain", "sigmoid", **values)] if again else []
     axes = call.normalised
     if call.axis % call.outputs.ndim in axes:
         twofold = made.name == "softmax" and again
-        return [twice(call.name, "a softmax", call.classes)] if twofold else []
-    if not axes or call.takes not in ("logits", "logs"):
+        return [twice(call.name, made.said, call.classes)] if twofold else []
+    fitting = again or made.name.startswith("log")
+    reshaped = fitting and made.result.numel() == call.outputs.numel() and made.normalised
+    if not (axes or reshaped) or call.takes not in ("logits", "logs"):
         return []
     sums, values = call.sums(), {"layer": made.name, "loss": call.name, "axis": call.axis}
     ends = {"least": sums.min().item(), "most": sums.max().item()}
@@ -489,16 +596,51 @@ def _are_one(sums):
     return bool(((sums - 1).abs() < CLOSE).all())
 
 
+def _of_log(call):
+    """Probabilities of 0 whose log was taken, and no mask."""
+    made = call.maker
+    if made is None or made.name != "log":
+        return []
+    lost = call.outputs.isneginf()
+    origin = made.origin if made.origin and made.origin.name == "softmax" else None
+    if origin and lost.numel() == origin.source.numel():
+        lost = lost & ~origin.source.detach().isneginf().reshape(lost.shape)
+    if not lost.any():
+        return []
+    values = {"loss": call.name, "dtype": str(call.outputs.dtype).removeprefix("torch.")}
+    count = int(lost.any(call.axis).sum()) if lost.ndim else 1
+    sure = "certain" if origin else "likely"
+    total = call.outputs.numel() // call.classes
+    return [said("log of softmax", sure, count=count, total=total, **values)]
+
+
+def _of_outputs_alone(run):
+    """Of a model before a loss that is not known: a softmax over one number."""
+    if run.calls or run.maker is None or not run.maker.of_one:
+        return []
+    return [said("one class", "certain", layer=run.maker.said, loss="the loss")]
+
+
 def _of_call(call):
+    if call.classes_last:
+        return [_of_classes_last(call)]
     if call.value is None:
         values = {"loss": call.name, "shape": tuple(call.labels.shape)}
         one_hot = call.takes == "logs" and call.labels.shape == call.outputs.shape
         return [said("one-hot labels", "certain", **values)] if one_hot else []
+    if call.takes.startswith("log") and (found := _of_log(call)):
+        return found
     if call.takes in ("logits", "logs"):
         return _of_weights(call)
     if call.takes == "logs, targets":
         return _of_divergence(call)
     return _of_binary(call) if call.takes.endswith("one by one") else []
+
+
+def _of_classes_last(call):
+    shapes = {"labels": tuple(call.labels.shape), "outputs": tuple(call.outputs.shape)}
+    moved = "outputs.transpose(1, 2)" if call.outputs.ndim == 3 else "outputs.movedim(-1, 1)"
+    return said("class axis", "certain", loss=call.name, moved=moved, **shapes)
 
 
 def _of_weights(call):
@@ -535,7 +677,7 @@ def _of_binary(call):
     if labels.ndim < 2 or call.classes < 3 or call.outputs.shape != labels.shape:
         return []
     if call.maker and call.maker.name == "softmax":
-        values = {"loss": call.name, "layer": "a softmax"}
+        values = {"loss": call.name, "layer": call.maker.said}
         return [said("binary loss", "likely", "softmax", **values)]
     sums = labels.sum(call.axis)
     if sums.numel() < 8 or not _are_one(sums):
@@ -569,11 +711,17 @@ def _of_arrays(run):
     if run.calls:
         return [_of_given(call) for call in run.calls]
     outputs = _first(run.outputs)
-    return [] if outputs is None else [_of_outputs(run, outputs.detach())]
+    if outputs is None:
+        return []
+    found = _of_outputs(run, outputs.detach())
+    unseen = run.loss is None and not run.number and not run.errors
+    return [without_loss(found) if unseen else found]
 
 
 def _of_given(call):
     outputs, labels = _array(call.outputs), _array(call.labels)
+    if call.classes_last:
+        return only_finite(outputs, call.name)
     soft = call.takes == "numbers" and call.maker and call.maker.name == "softmax"
     if call.takes == "logs, targets" and call.value is not None:
         labels = np.exp(labels) if call.given["log_target"] else labels
@@ -584,7 +732,18 @@ def _of_given(call):
     if soft:
         labels = labels.argmax(-1) if labels.shape == outputs.shape else labels
         return of_arrays(_array(call.maker.source), labels, loss)
-    return of_arrays(outputs, labels, loss, call.axis, LOGS if call.takes == "logs" else ())
+    due = (LOGS if call.takes == "logs" else set()) | call.left_out
+    found = of_arrays(outputs, labels, loss, call.axis, due)
+    return _of_sums(call, found) if "nll of logits" in found.kinds else found
+
+
+def _of_sums(call, found):
+    """Rows do not sum to 1: somebody may have normalised them over another axis by hand."""
+    sums, (loud,) = call.sums(), [f for f in found if f.kind == "nll of logits"]
+    values = {"least": sums.min().item(), "most": sums.max().item(), "loss": call.name}
+    sure = "certain" if call.straight else "likely"
+    seen = said("nll of logits", sure, **values)
+    return replace(found, findings=tuple(seen if f is loud else f for f in found))
 
 
 def _of_outputs(run, outputs):

@@ -379,11 +379,14 @@ def diagnose(model, batch, loss=None):
         Built. It runs once with `training=True`, as in `fit`. Weights, statistics, metrics,
         optimizer and seed generators are as before.
     batch : tuple
-        Inputs, labels and perhaps sample weights, as for `fit`. Of several outputs the first
-        is looked at.
+        Inputs, labels and perhaps sample weights, as for `fit`; several inputs as
+        `((a, b), labels)`. Of several outputs each is looked at, beside its own labels and
+        loss, by name or in a row as `fit` pairs them; of a model with a `compute_loss` of its
+        own the first.
     loss : str, callable or keras.losses.Loss, optional
         As for `compile`. Without it the one that the model was compiled with, or its own
-        `compute_loss`.
+        `compute_loss`. The model is called without the labels. If there is no loss, the
+        diagnosis says so.
 
     Returns
     -------
@@ -397,6 +400,9 @@ def diagnose(model, batch, loss=None):
     and is then right although it is told `from_logits=True`. It does not if another layer or
     a cast to another type comes after, nor on JAX and PyTorch. Which of them it was is
     measured. On JAX gradients are not looked at.
+
+    A teacher is seen if it is an attribute of the model, or a layer, and is called `teacher`,
+    `teacher_model` and the like. One in a closure, as of a loss function, is not looked at.
 
     Examples
     --------

@@ -458,17 +458,26 @@ def diagnose(model, batch, loss=None):
         Runs once, in the mode in which it is, and a teacher in it once more. Parameters,
         buffers, gradients, modes, hooks and the states of all generators are as before.
     batch : tuple or dict
-        Inputs and labels: tensors, arrays or lists. Of a dict, `labels` are the labels and
-        the rest are keywords of the model. What the model gives has the logits first.
+        Inputs and labels: tensors, arrays or lists; several inputs as `((a, b), labels)`. Of
+        a dict, `labels` are the labels and the rest are keywords of the model. What the model
+        gives has the logits first.
     loss : callable, optional
         As in training: of outputs and labels, or of model, inputs and labels as for `train`.
-        Without it the model's own is looked at, if it calls one.
+        The model is then called without the labels. Without a loss the model's own is looked
+        at, if it calls one; if it does not, the diagnosis says so.
 
     Returns
     -------
     companion.diagnose.findings.Diagnosis
         A sequence of findings, empty if nothing looks wrong. Nothing is raised: what cannot
         be run is a finding with the error's words.
+
+    Notes
+    -----
+    A teacher is known by its name, `teacher`, `teacher_model` and the like: as an attribute of
+    the model or of the loss, in a `ModuleDict` of one, or as a variable that the loss function
+    names. One that stands under another name, or that the model's own `forward` takes from a
+    closure, is not looked at.
 
     Examples
     --------
