@@ -381,7 +381,7 @@ def test_counts_have_their_noun():
 
 
 def write(path, rows):
-    path.write_text("\n".join(",".join(row) for row in rows))
+    path.write_text("\n".join(",".join(row) for row in rows), encoding="utf-8")
 
 
 @pytest.fixture
@@ -401,13 +401,15 @@ def files(tmp_path):
     indexed = [[str(number), *row] for number, row in enumerate(rows)]
     write(tmp_path / "pandas.csv", [["", *"01234"], *indexed])
     excel = [";".join(row).replace(".", ",") for row in rows]
-    (tmp_path / "excel.csv").write_text("\n".join(excel))
-    (tmp_path / "aligned.txt").write_text("\n".join("   ".join(row) for row in rows))
-    (tmp_path / "missing.csv").write_text("NA,1\n2,3\n")
-    (tmp_path / "header.csv").write_text("a,b\n")
-    (tmp_path / "words.csv").write_text("cat,dog\ncat,dog\n")
-    (tmp_path / "ragged.csv").write_text("1,2\n3\n")
-    (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "excel.csv").write_text("\n".join(excel), encoding="utf-8")
+    (tmp_path / "aligned.txt").write_text(
+        "\n".join("   ".join(row) for row in rows), encoding="utf-8"
+    )
+    (tmp_path / "missing.csv").write_text("NA,1\n2,3\n", encoding="utf-8")
+    (tmp_path / "header.csv").write_text("a,b\n", encoding="utf-8")
+    (tmp_path / "words.csv").write_text("cat,dog\ncat,dog\n", encoding="utf-8")
+    (tmp_path / "ragged.csv").write_text("1,2\n3\n", encoding="utf-8")
+    (tmp_path / "empty.csv").write_text("", encoding="utf-8")
     (tmp_path / "broken.npy").write_bytes(b"not an array")
     (tmp_path / "model.pt").write_bytes(b"")
     return tmp_path
