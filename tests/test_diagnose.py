@@ -12,6 +12,7 @@ import scipy.sparse
 import tensorflow as tf
 import torch
 from book import ROOT
+from diagnose_cases import SICK, sick
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -288,6 +289,32 @@ BROUGHT = {
     "logits of 0 and 1, with weights": (
         [[1.0, 0]] * 4, [0, 0, 0, 1], 1.0633, set(), {"0 log 0", "nan loss"},
     ),
+    "one-hot labels of another number of classes": (
+        LOGITS, np.eye(7)[LABELS], None, {"class count"}, set(),
+    ),
+    "clipped losses among others": (
+        [[60.0, 0], [0, 1]], [1, 0], [27.6310211, 5.0], {"clip"}, set(),
+    ),
+    "a ceiling as the loss of the batch": (
+        [[60.0, 0], [0, 1]], [1, 0], 27.631, {"clip"}, set(),
+    ),
+    "a mask, and rows of targets": (
+        np.where(np.arange(10) == 2, -np.inf, Z), one_hot(np.where(Y == 2, 3, Y), 10), np.nan,
+        {"0 log 0"}, set(),
+    ),
+    "each label with each example": (Z, Y, np.ones((64, 64)), {"column labels"}, set()),
+    "the default mean of kl_div": (
+        Z, Q := softmax(Z[::-1]), (Q * (np.log(Q) - log_softmax(Z))).mean(),
+        {"divided by classes"}, set(),
+    ),
+    "a logarithm of p + 1e-7": ([[40.0, 0]], [0], -1.1920929e-07, {"negative"}, set()),
+    "labels that were made flat": (
+        Z3, Y3.ravel(), None, {"shapes"}, set(),
+    ),
+    "a loss of another shape": (Z, Y, np.ones((3, 4)), {"shapes"}, set()),
+    "a sum over pixels, a mean over images": (
+        Z3, Y3, softmax_cross_entropy_with_labels(Z3, Y3).sum() / 8, {"sum"}, set(),
+    ),
     "minus infinity": (Z, Y, -np.inf, {"infinite loss"}, set()),
     "a ceiling that nothing reaches": (Z, Y, 16.118, set(), {"clip"}),
 }  # fmt: skip
@@ -301,8 +328,43 @@ def test_what_an_attacker_brought_is_told_and_nothing_false(name):
     assert not false & kinds
 
 
+# What outputs and labels of no case bring.
+ODD = [3.0, None, [[1], [2, 3]], np.zeros((0, 2)), Odd()]
+
+
+def test_every_sentence_is_said_of_some_case():
+    """A sentence that nothing brings about would be dead, or false unseen."""
+    cases = [sick(kind, seed) for kind in SICK for seed in range(30)]
+    found = [diagnose(c.outputs, c.labels, loss=c.loss, axis=c.axis) for c in cases]
+    found += [diagnose(z, y, loss=loss) for z, y, loss, *_ in BROUGHT.values()]
+    found += [diagnose(outputs) for outputs in ODD] + [diagnose(*given) for given in TOLD]
+    said = {finding.evidence for findings in found for finding in findings}
+    assert [s[:2] for s in sentences() if not any(map(pattern_of(s[2]).fullmatch, said))] == []
+
+
+def pattern_of(template):
+    """What matches a template with anything in its braces."""
+    parts = re.split(r"\{[^}]*\}", template)
+    return re.compile(".*".join(map(re.escape, parts)), re.IGNORECASE | re.DOTALL)
+
+
 def evidence(*given, **named):
     return " ".join(f.evidence + " " + f.mend for f in diagnose(*given, **named))
+
+
+# Outputs and labels that are told of in a sentence of their own.
+TOLD = [
+    (Z, np.where(np.c_[Y == 3], 0.0, T)),
+    (Z, Z),
+    (Z, Y + 0.5),
+    (Z, np.where(Y == 3, np.nan, Y)),
+    (Z, np.where(T == 1, np.nan, T)),
+    (np.full((2, 3), np.nan),),
+    (Y, Z),
+    (Z[:, 0], Y % 2),
+    (LOGITS, LABELS + 1),
+    (np.r_[SURE, np.zeros((1, 5))],),
+]
 
 
 def test_sentences_hold_of_what_they_are_said_of():

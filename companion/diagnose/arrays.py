@@ -44,7 +44,7 @@ def diagnose(outputs, labels=None, *, loss=None, axis=-1):
 
     References
     ----------
-    The chapter *Pitfalls* shows the symptom of each kind.
+    The chapter *Pitfalls* shows the symptoms of most kinds.
 
     Examples
     --------
