@@ -161,8 +161,9 @@ def test_axis_says_where_the_classes_are(shape):
         assert diagnose(logits, labels, loss=printed * 40, axis=axis).kinds in ([], ["sum"])
 
 
-@pytest.mark.parametrize(("loss", "most"), [(LOSS, 1), (LOSS * 1.234, 2), (np.nan, 2)])
-def test_the_outputs_are_read_twice_at_most(monkeypatch, loss, most):
+@pytest.mark.parametrize("ignored", [0, 7])
+@pytest.mark.parametrize(("loss", "most"), [(None, 1), (LOSS, 1), (LOSS * 1.234, 2)])
+def test_the_outputs_are_read_twice_at_most(monkeypatch, loss, most, ignored):
     read = []
 
     def counting(logits, *others):
@@ -173,8 +174,10 @@ def test_the_outputs_are_read_twice_at_most(monkeypatch, loss, most):
     _rows_blocks = _rows.blocks
     monkeypatch.setattr(_rows, "blocks", counting)
     monkeypatch.setattr(_losses, "blocks", counting)
-    diagnose(LOGITS, LABELS, loss=loss)
-    assert sum(read) <= most * len(LOGITS)
+    labels = np.where(np.arange(40) < ignored, -100, LABELS)
+    kept = softmax_cross_entropy_with_labels(LOGITS[ignored:], LABELS[ignored:]).mean()
+    diagnose(LOGITS, labels, loss=kept if loss == LOSS else loss)
+    assert 0 < sum(read) <= most * len(LOGITS)
 
 
 def test_blocks_give_what_one_block_gives(monkeypatch):

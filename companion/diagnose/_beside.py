@@ -15,7 +15,7 @@ from companion.diagnose._labels import arrange, of_distributions, of_indices
 from companion.diagnose._losses import Batch
 from companion.diagnose._not_finite import of_loss_alone
 from companion.diagnose._outputs import are_probabilities, of_outputs
-from companion.diagnose._rows import sweep
+from companion.diagnose._rows import Kept, sweep
 from companion.diagnose.findings import Diagnosis
 
 MASKED = 10_000  # how far below the largest logit one is taken for masked
@@ -55,12 +55,11 @@ def compared(outputs, labels, loss, axis):
         findings += more
     logits = np.moveaxis(outputs.values, axis, -1)
     shape, logits = logits.shape[:-1], logits.reshape(-1, logits.shape[-1])
-    rows, batch = sweep(logits), None
-    printed, more = _printed(loss, outputs, shape)
-    findings += of_outputs(outputs, axis, logits, rows) + more
-    if targets is not None and logits.shape[1] > 1:
-        batch, more = _batch(logits, targets, rows, shape, labels)
-        findings += more
+    targets, kept, more = _usable(targets, labels, logits.shape)
+    rows = sweep(logits, kept)
+    printed, odd = _printed(loss, outputs, shape)
+    findings += of_outputs(outputs, axis, logits, rows) + odd + more
+    batch = None if targets is None else _batch(logits, targets, rows, shape, kept)
     findings = _with_loss(batch, printed, outputs, rows, findings)
     return Diagnosis(tuple(_once(findings)), _seen(outputs, labels, loss))
 
@@ -87,23 +86,28 @@ def _printed(loss, outputs, shape):
     return read_loss(given, read, outputs, shape)
 
 
-def _batch(logits, targets, rows, shape, labels):
-    """What can be computed with, and what is wrong with the labels' values."""
+def _usable(targets, labels, shape):
+    """Targets that can be computed with, whose they are if not all's, and what is wrong."""
+    if targets is None or shape[1] == 1:
+        return None, None, []
     if targets.ndim == 2:
         findings = of_distributions(targets, labels.eps)
         if not np.isfinite(targets).all():
-            return None, findings
-        if findings and findings[0].kind == "logarithms as targets":
-            targets = np.exp(targets)
-        return Batch(logits, targets, rows, shape), findings
-    indices, usable, findings = of_indices(targets, labels.dtype, logits.shape[1])
-    findings += _counted(logits.shape, indices)
+            return None, None, findings
+        logs = "logarithms as targets" in {finding.kind for finding in findings}
+        return (np.exp(targets) if logs else targets), None, findings
+    indices, usable, findings = of_indices(targets, labels.dtype, shape[1])
+    findings += _counted(shape, indices)
     if indices is None or not usable.any():
-        return None, findings
-    if usable.all():
-        return Batch(logits, indices, rows, shape), findings
-    logits, indices = logits[usable], indices[usable]
-    return Batch(logits, indices, sweep(logits), (len(logits),), usable), findings
+        return None, None, findings
+    return indices, (None if usable.all() else usable), findings
+
+
+def _batch(logits, targets, rows, shape, kept):
+    if kept is None:
+        return Batch(logits, targets, rows, shape)
+    some = Kept(logits, kept)
+    return Batch(some, targets[kept], rows.of(kept), (len(some),), kept)
 
 
 def _counted(shape, indices):

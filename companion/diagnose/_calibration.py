@@ -7,6 +7,7 @@ numbers, so that it costs no pass over a large array.
 import numpy as np
 
 from companion.diagnose._kinds import found
+from companion.diagnose._rows import blocks
 from companion.functions import log_softmax, logsumexp, softmax
 
 SAMPLE = 400_000  # numbers
@@ -88,7 +89,9 @@ def _missing(batch):
     count = len(batch.targets)
     missing = np.bincount(batch.targets, minlength=batch.classes) == 0
     learnt = _has_learnt(batch.rows.top, batch.targets)
-    share = batch.logits.mean(axis=0) if batch.probabilities else batch.rows.share
+    share = batch.rows.share
+    if batch.probabilities:
+        share = sum(p.sum(axis=0) for _, p in blocks(batch.logits)) / count
     enough = learnt or count >= 50 * batch.classes
     lost = np.flatnonzero(missing & (count * share >= 10) & enough)
     if lost.size:

@@ -24,7 +24,7 @@ class Batch:
 
     Parameters
     ----------
-    logits : ndarray, shape (N, K)
+    logits : ndarray or Kept, shape (N, K)
         Outputs, classes last, of any real type.
     targets : ndarray of int, shape (N,), or of float, shape (N, K)
         Labels, or distributions.
@@ -302,4 +302,4 @@ def _of_whole_batch(batch):
     shares = np.bincount(y, minlength=batch.classes) / len(y)
     yield "column labels", float(lse.mean() - shares @ columns.total / len(y)), {}
     if len(y) == batch.classes:
-        yield "indices for one-hot", y.sum() * lse - batch.logits.astype(np.float64) @ y, {}
+        yield "indices for one-hot", y.sum() * lse - batch.logits[:].astype(np.float64) @ y, {}

@@ -4,10 +4,11 @@ The sweep goes in blocks that fit into cache, in float64, so that it reads the a
 needs no second one of its size.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+WHOLE = ("apart", "share")  # of all rows together
 BLOCK = 1 << 16  # numbers: half a megabyte of float64
 
 
@@ -46,13 +47,48 @@ class Rows:
     apart: float
     share: np.ndarray
 
+    def of(self, kept):
+        """Those of some rows."""
+        kept = {name: value[kept] for name, value in vars(self).items() if name not in WHOLE}
+        return replace(self, **kept)
+
+
+class Kept:
+    """Some rows of an array, read where they lie: a copy of them all would be a pass.
+
+    Parameters
+    ----------
+    array : ndarray, shape (N, K)
+        All rows.
+    kept : ndarray of bool, shape (N,)
+        Which of them.
+
+    Examples
+    --------
+    >>> some = Kept(np.array([[1, 2], [3, 4], [5, 6]]), np.array([True, False, True]))
+    >>> some.shape, some[1:], some[[0, 1], [1, 0]]
+    ((2, 2), array([[5, 6]]), array([2, 5]))
+    """
+
+    def __init__(self, array, kept):
+        self._array, self._index = array, np.flatnonzero(kept)
+        self.shape = (len(self._index), array.shape[1])
+
+    def __len__(self):
+        return len(self._index)
+
+    def __getitem__(self, place):
+        if isinstance(place, tuple):
+            return self._array[self._index[place[0]], place[1]]
+        return self._array[self._index[place]]
+
 
 def blocks(logits, *others):
     """Slices of rows, as float64, a block at a time: (first row, logits, *others).
 
     Parameters
     ----------
-    logits : ndarray, shape (N, K)
+    logits : ndarray or Kept, shape (N, K)
         Of any real type.
     *others : ndarray, shape (N, ...)
         Cut in the same places.
@@ -72,13 +108,15 @@ def blocks(logits, *others):
         yield start, logits[part].astype(np.float64), *(other[part] for other in others)
 
 
-def sweep(logits):
+def sweep(logits, kept=None):
     """What the outputs alone tell.
 
     Parameters
     ----------
     logits : ndarray, shape (N, K)
         Outputs, classes last.
+    kept : ndarray of bool, shape (N,), optional
+        Which rows `apart` and `share` are of. All, if left out.
 
     Returns
     -------
@@ -89,16 +127,19 @@ def sweep(logits):
     >>> sweep(np.array([[0.0, 0.0], [1.0, 2.0]])).lse.round(3)
     array([0.693, 2.313])
     """
-    first, parts, share = None, [], np.zeros(logits.shape[1])
+    first, parts, apart, share = None, [], 0.0, np.zeros(logits.shape[1])
     with np.errstate(all="ignore"):
-        for _, z in blocks(logits):
+        for start, z in blocks(logits):
             numbers, gaps, probs = _of_block(z)
-            first = gaps[0].copy() if first is None else first
-            parts.append((*numbers, _distance(gaps, first)))
-            share += probs.sum(axis=0)
-        *columns, apart = (np.concatenate(column) for column in zip(*parts, strict=True))
-        counted = np.isfinite(columns[7]).sum()
-        return Rows(*columns, apart=float(apart.max()), share=share / max(counted, 1))
+            chosen = slice(None) if kept is None else kept[start : start + len(z)]
+            first = next(iter(gaps[chosen]), None) if first is None else first
+            if first is not None:
+                apart = np.maximum(apart, _distance(gaps[chosen], first))
+            share += probs[chosen].sum(axis=0)
+            parts.append(numbers)
+        rows = Rows(*map(np.concatenate, zip(*parts, strict=True)), float(apart), share)
+    counted = np.isfinite(rows.lse[slice(None) if kept is None else kept]).sum()
+    return replace(rows, share=share / max(counted, 1))
 
 
 def _of_block(z):
@@ -111,8 +152,8 @@ def _of_block(z):
         np.isinf(most), np.where(nans.any(axis=1), np.nan, most), most + np.log(sums)
     )
     rare = np.where(falling, 0.0, gaps).min(axis=1)
-    whole = np.isfinite(lse)
-    probs = exps[whole] / sums[whole, np.newaxis]
+    probs = exps / sums[:, np.newaxis]
+    probs[~np.isfinite(lse)] = 0
     counts = (mask.sum(axis=1) for mask in (nans, rising, falling, z == 0))
     totals = np.where(nans, 0.0, z).sum(axis=1)
     top = np.where(nans, -np.inf, z).argmax(axis=1)
@@ -121,10 +162,10 @@ def _of_block(z):
 
 
 def _distance(gaps, first):
-    """How far each row is from the first one; 0 where both are -inf."""
+    """How far rows are from the first one; 0 where both are -inf."""
     distance = np.abs(gaps - first)
     distance[gaps == first] = 0
-    return distance.max(axis=1)
+    return distance.max(initial=0)
 
 
 def at_targets(logits, targets):
