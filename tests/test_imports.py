@@ -26,9 +26,9 @@ ROOMS = {
     "one_pass self_test pitfalls",
 }
 STANDARD = {"dataclasses", "math", "numbers", "operator"}
+FILES = {"companion.datasets": {"pathlib", "typing"}}  # the one of the core that reads a file
 # What a module may load beyond NumPy and the standard library.
 OUTSIDE = {
-    "companion.datasets": {"sklearn"},
     "companion.book.plotting": {"matplotlib"},
     "companion.one_pass.compiled": {"numba"},
     "companion.one_pass.distributed": {"torch"},
@@ -38,8 +38,6 @@ OUTSIDE = {
     "companion.frameworks._live_pytorch": {"torch"},
     "companion.frameworks._live_keras": {"keras"},
 }
-# What pip calls a package that has another name in Python.
-CALLED = {"sklearn": "scikit-learn"}
 
 
 def names(room):
@@ -83,6 +81,34 @@ def test_the_core_loads_no_framework(module):
 def test_the_exercises_load_no_framework():
     for path in sorted((COMPANION / "exercises").glob("*.py")):
         assert loaded_by(f"import companion.exercises.{path.stem}") == []
+
+
+JUDGE = """
+import importlib
+from companion.exercises.exercise import Exercise
+topics = "derivation numerical_stability derivatives mse_vs_cross_entropy one_pass".split()
+for topic in topics:
+    for exercise in vars(importlib.import_module(f"companion.exercises.{topic}")).values():
+        if isinstance(exercise, Exercise):
+            assert exercise.check(exercise.build())
+            exercise.check(lambda *args: None)
+"""
+
+
+def test_judging_an_answer_loads_no_framework():
+    """In the page a check would wait for it."""
+    assert loaded_by(JUDGE) == []
+
+
+@pytest.mark.parametrize("module", names("exercises"))
+def test_the_exercises_import_no_framework_when_they_are_called(module):
+    """Nor in a function: the page looks at the imports and loads all of them."""
+    found = {n.split(".")[0] for n in imports(path_of(module).read_text(encoding="utf-8"))}
+    assert found & set(HEAVY) == set()
+
+
+def test_the_digits_need_numpy_alone():
+    assert loaded_by("from companion.datasets import digits; digits()") == []
 
 
 def test_this_test_would_see_one():
@@ -168,11 +194,10 @@ def error_without(package, statement):
     [(m, p) for m in OUTSIDE if "._" not in m for p in sorted(OUTSIDE[m])],
 )
 def test_a_missing_package_is_named_with_the_way_to_get_it(module, package):
-    call = "; companion.datasets.digits()" if module == "companion.datasets" else ""
-    kind, words = error_without(package, f"import {module}{call}")
+    kind, words = error_without(package, f"import {module}")
     assert kind == "ImportError"  # not the ModuleNotFoundError of Python's own import
     assert words.startswith(module)
-    assert f"pip install {CALLED.get(package, package)}" in words
+    assert f"pip install {package}" in words
 
 
 @pytest.mark.parametrize("library", ["scipy", "torch", "tensorflow", "keras"])
@@ -187,14 +212,14 @@ def test_a_call_of_a_missing_library_names_it(library):
     assert f"pip install {package}." in words
 
 
-@pytest.mark.parametrize("module", [m for m in CORE if m not in OUTSIDE])
+@pytest.mark.parametrize("module", CORE)
 def test_the_core_uses_little_of_the_standard_library(module):
     outside = {
         n
         for n in imports(path_of(module).read_text(encoding="utf-8"))
         if not n.startswith("companion")
     }
-    assert outside <= {"numpy", *STANDARD}
+    assert outside <= {"numpy", *STANDARD, *FILES.get(module, ())}
 
 
 def test_no_room_imports_one_that_stands_above_it():

@@ -84,6 +84,7 @@ def test_the_wheel_holds_the_whole_package_and_nothing_else(source, wheel):
         names = set(archive.namelist())
     package = {name for name in names if ".dist-info/" not in name}
     data = ("companion/book/measured.json", "companion/py.typed", "companion/losses.pyi")
+    data += ("companion/digits.npz",)
     assert set(data) <= package
     not_installed = {"companion/README.md"}  # it is in the metadata
     assert package == {f"companion/{n}" for n in files(source / "companion")} - not_installed
@@ -110,7 +111,7 @@ def test_the_metadata_say_who_and_what(metadata):
         metadata["Author"]
         == yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["author"]
     )
-    assert metadata["License-Expression"] == "BSD-3-Clause"
+    assert metadata["License-Expression"] == "BSD-3-Clause AND CC-BY-4.0"
     assert "softmax" in metadata["Keywords"]
     assert "Typing :: Typed" in metadata.get_all("Classifier")
     assert metadata.get_all("Project-URL") is None  # while there is no address

@@ -1,5 +1,7 @@
 """Closed forms: logits that are logarithms of integers, so that the answers are fractions."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -150,6 +152,43 @@ def test_digits_are_split_in_proportion_and_scaled():
     np.testing.assert_allclose(*shares, atol=0.002)
     np.testing.assert_array_equal(digits().test_labels, data.test_labels)
     assert not np.array_equal(digits(seed=1).test_labels, data.test_labels)
+
+
+SEEDS = [*range(201), *np.random.default_rng(0).integers(2**32, size=50), 2**32 - 1]
+
+
+def test_digits_are_those_of_scikit_learn_and_split_as_it_does():
+    """Bit for bit, and as they lie in memory: sums over them have the same digits."""
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    from companion.datasets import digits
+
+    pixels, labels = load_digits(return_X_y=True)
+    for seed in map(int, SEEDS):
+        X, X_test, y, y_test = train_test_split(
+            pixels / 16, labels, test_size=0.4, random_state=seed, stratify=labels
+        )
+        for ours, theirs in zip(digits(seed), (X, y, X_test, y_test), strict=True):
+            assert ours.dtype == theirs.dtype
+            assert ours.strides == theirs.strides
+            assert ours.tobytes() == theirs.tobytes(), seed
+
+
+def test_each_call_gives_digits_of_its_own():
+    from companion.datasets import digits
+
+    digits().train_images[:] = 0
+    assert digits().train_images.any()
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 1.0, "0", None, [0]])
+def test_what_is_no_seed_is_named(seed):
+    from companion.datasets import digits
+
+    error = ValueError if isinstance(seed, int) else TypeError
+    with pytest.raises(error, match=re.escape(f"got {seed!r}. Take 0, 1, 2")):
+        digits(seed)
 
 
 # By hand: logits are logarithms of whole numbers, answers are fractions and their logarithms.

@@ -54,12 +54,6 @@ def _cross_entropy_without_nan(p, q):
         return -np.nansum(p * np.log(q), axis=-1)
 
 
-def _cross_entropy_by_xlogy(p, q):
-    from scipy.special import xlogy
-
-    return -xlogy(p, q).sum(axis=-1)
-
-
 def _costs(weights, x, zero, unit, small):
     """-weights * log(x), entry by entry, with a rule for what is 0."""
     added, lowest, both = small
@@ -248,7 +242,7 @@ def cross_entropy(p, q):
         "log_loss",
     ),
     **DIGITS,
-    also_right=(_cross_entropy_by_class, _cross_entropy_without_nan, _cross_entropy_by_xlogy),
+    also_right=(_cross_entropy_by_class, _cross_entropy_without_nan),
     family=_cross_entropy_family,
     switches=(
         Switch(
