@@ -1052,7 +1052,7 @@ def test_the_reader_can_interrupt_the_wait(monkeypatch, capsys):
             SOFTMAX.check(lambda x: endless())
 
 
-def test_without_threads_answers_run_without_a_time_limit(monkeypatch, capsys):
+def test_without_threads_answers_are_judged_all_the_same(monkeypatch, capsys):
     def refuses(thread):
         raise RuntimeError("can't start new thread")
 

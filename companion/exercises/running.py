@@ -1,15 +1,18 @@
 """Run a reader's function so that nothing it does can hurt: no crash, no hang, no exit.
 
 It runs on copies of its arguments, in a thread with a time limit, with its output dropped.
+Where threads cannot start, as in a web page, it runs with a look at the clock on each turn.
 All that could run code of the reader, a look at its attributes or the text of an exception
 too, happens in there. This protects an honest reader from an accident. It is not a sandbox:
 `companion.exercises.judge` puts the answers of others into a process of their own.
 """
 
 import contextlib
+import contextvars
 import ctypes
 import io
 import linecache
+import os
 import random
 import sys
 import threading
@@ -17,6 +20,7 @@ import traceback
 import types
 import warnings
 from dataclasses import dataclass
+from time import monotonic  # by name: a reader may rebind that of the module
 
 import numpy as np
 
@@ -293,20 +297,103 @@ def limited(work, time_limit):
         try:
             value = work(done)
         except BaseException as error:
-            done.raised = type(error).__name__
+            if not done.timed_out:  # else it is the signal to stop
+                done.raised = type(error).__name__
         else:
             done.value = done.value if done.timed_out else value
 
     thread = threading.Thread(target=guarded, daemon=True)
     with _as_it_was(thread) as outputs:
-        try:
-            thread.start()
-        except RuntimeError:  # no threads, as in Pyodide: then there is no time limit either
-            guarded()
-        else:
+        if _starts(thread):
             _wait(thread, time_limit, done)
+        else:
+            _without_threads(guarded, time_limit, done)
     done.printed = any(output.used for output in outputs)
     return done
+
+
+def _starts(thread):
+    try:
+        thread.start()
+    except RuntimeError:  # there are no threads, as in Pyodide, or no more of them
+        return False
+    return True
+
+
+def _without_threads(work, time_limit, done):
+    """Do the work here, until the time is up, and put back what a thread has for itself.
+
+    A call that stays inside C is seen when it has ended. Before Python 3.12, or where others
+    watch with all that Python has for it, there is no time limit.
+    """
+    monitoring, end = getattr(sys, "monitoring", None), monotonic() + time_limit
+    in_use = [] if monitoring is None else _tools(monitoring)
+    traces = sys.gettrace(), sys.getprofile()
+    try:
+        if monitoring is not None and len(in_use) < TOOLS:
+            _watch(monitoring, _look_at_the_clock(end, done))
+        contextvars.copy_context().run(work)  # NumPy's errstate is kept in a context
+    finally:
+        sys.settrace(traces[0])
+        sys.setprofile(traces[1])
+        if monitoring is not None:
+            _free(monitoring, set(range(TOOLS)).difference(in_use))
+        done.timed_out = done.timed_out or monotonic() > end
+
+
+TOOLS = 6  # may watch at once
+# Whatever goes on for ever in Python begins functions, resumes generators or jumps back.
+EVENTS = "PY_START", "PY_RESUME", "JUMP"
+
+
+def _tools(monitoring):
+    """Numbers of the tools that are in use."""
+    return [tool for tool in range(TOOLS) if monitoring.get_tool(tool) is not None]
+
+
+def _watch(monitoring, look):
+    """Call `look` at each of the events from now on."""
+    events = [getattr(monitoring.events, name) for name in EVENTS]
+    tool = max(set(range(TOOLS)).difference(_tools(monitoring)))  # debuggers take the first
+    monitoring.use_tool_id(tool, __name__)
+    for event in events:
+        monitoring.register_callback(tool, event, look)
+    monitoring.set_events(tool, sum(events))
+
+
+def _free(monitoring, tools):
+    """End what tools watch, the reader's too, and one that the reader has freed already."""
+    for tool in tools:
+        if monitoring.get_tool(tool) is None:  # before 3.14 it may watch all the same
+            monitoring.use_tool_id(tool, __name__)
+        monitoring.set_events(tool, monitoring.events.NO_EVENTS)
+        for name in EVENTS:
+            monitoring.register_callback(tool, getattr(monitoring.events, name), None)
+        monitoring.free_tool_id(tool)
+
+
+def _look_at_the_clock(end, done):
+    """What raises SystemExit in the answer once the time is up, and again where it is caught.
+
+    Code of the checker goes on, so that what it has changed is put back; it sees `done`. All
+    threads are watched, and only this one is stopped.
+    """
+    mine, ours = threading.get_ident(), (_folder(_folder.__code__), CONTEXTLIB)
+
+    def look(code, *_):
+        if monotonic() > end and threading.get_ident() == mine:
+            done.timed_out = True
+            if _folder(code) != ours[0] and code.co_filename != ours[1]:
+                raise SystemExit
+
+    return look
+
+
+CONTEXTLIB = contextlib.contextmanager.__code__.co_filename  # ends `with` blocks of ours
+
+
+def _folder(code):
+    return os.path.dirname(code.co_filename)
 
 
 @contextlib.contextmanager
