@@ -72,6 +72,6 @@ def _essence(code):
     return [
         (step.opname, _essence(step.argval))
         if isinstance(step.argval, types.CodeType)
-        else (step.opname, step.argrepr)
+        else (step.opname, step.argrepr or step.argval)  # Python 3.14 shows no small integers
         for step in dis.get_instructions(code)
     ]
