@@ -4,6 +4,8 @@ PYTHON ?= python3
 JOBS ?= 2
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# Once, 106 MB. Where it fails it says why, and the book is built without Run buttons.
+FETCH_PYTHON := $(BIN)/python -m tools.fetch_python || true
 
 .DEFAULT_GOAL := help
 .PHONY: help book pdf test serve lab student refresh bench lint format venv clean
@@ -12,6 +14,7 @@ help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
 
 book: .venv/.book ## Build the book into _build/html (without torch and TensorFlow)
+	@$(FETCH_PYTHON)
 	$(BIN)/jupyter-book build . -n -W --keep-going
 	@echo "Open file://$(CURDIR)/_build/html/index.html"
 
@@ -20,11 +23,12 @@ pdf: book .venv/.pdf ## Print the book into one PDF, linked from its front page 
 
 test: .venv/.dev lint ## Install all, then lint, test, run doctests and compare every notebook
 	$(BIN)/python -m tools.browser
+	@$(FETCH_PYTHON)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder --durations 20 \
 		--nbval --nbval-current-env --nbval-cell-timeout 300
 
-serve: book ## Serve the built book on http://localhost:8000
-	$(BIN)/python -m http.server --directory _build/html --bind localhost 8000
+serve: book ## Serve the built book on http://localhost:8000, where cells run in the page
+	$(BIN)/python -m tools.serve
 
 lab: .venv/.notebooks ## Open the notebooks in JupyterLab
 	$(BIN)/jupyter lab chapters

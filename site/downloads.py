@@ -89,9 +89,13 @@ def student_files(root):
 
 
 def page_files(site):
-    """The built pages and what they load: name -> content."""
+    """The built pages and what they load: name -> content.
+
+    Without Python for the page, 44 MB: pages that are opened from files cannot start it.
+    """
+    left_out = {site / "downloads", site / "_static" / "live"}
     paths = [path for path in site.rglob("*") if path.is_file()]
-    files = _contents(site, [path for path in paths if path.parent != site / "downloads"])
+    files = _contents(site, [path for path in paths if left_out.isdisjoint(path.parents)])
     for name in files:
         if name.endswith(".html"):
             files[name] = shown(files[name].decode(), ()).encode()

@@ -111,6 +111,14 @@ def test_the_zip_of_pages_holds_the_whole_site(html):
     assert "index.html" in taken
 
 
+def test_the_zip_of_pages_leaves_out_python_which_no_file_can_start(html):
+    archive = html / "downloads" / PAGES
+    shipped = {path.relative_to(html).as_posix() for path in html.glob("_static/live/**/*")}
+    assert "_static/live/pyodide/numpy" in {name.partition("-")[0] for name in shipped}
+    assert not shipped & names(archive)
+    assert archive.stat().st_size < 6e6
+
+
 def test_unpacked_pages_open_from_files(unpacked, chromium):
     folder = unpacked / Path(PAGES).stem
     context, found = chromium.new_context(viewport={"width": 1280, "height": 800}), []
