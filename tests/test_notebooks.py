@@ -90,6 +90,7 @@ OPENED = (
     "# Topic\n\n*The question?*\n\n**You will** see. **You need** exp. **About 5 minutes.**"
 )
 CHECKED = ["hide-cell", "checked"]
+MOVES = '<div class="interactive" data-figure="race">\n\nBalls.\n\n</div>'
 ERROR = nbformat.v4.new_output("error", ename="E", evalue="", traceback=[])
 STREAM = nbformat.v4.new_output("stream", name="stdout", text="p = 0.2447\n")
 
@@ -101,7 +102,10 @@ GOOD_AND_BAD = {
         [code("1"), code("2"), code("3", tags=["remove-cell"]), text("so"), code("4")],
         [code("1"), code("2"), code("3")],
     ),
-    "only_known_tags": ([code("1", tags=["hide-input"])], [code("1", tags=["hidden"])]),
+    "only_known_tags": (
+        [code("1", tags=["hide-input", "takes-2-minutes", "code-of-race"])],
+        [code("1", tags=["hidden"])],
+    ),
     "folds_say_what_is_in_them": (
         [
             code("# the sum is 1\nassert 1", tags=CHECKED),
@@ -121,6 +125,27 @@ GOOD_AND_BAD = {
     "shown_code_runs_as_shown": (
         [code("x = 1"), code("# x\ny = x", tags=CHECKED), code("y = 2"), code("y")],
         [code("x = 1"), code("# x\ny = x", tags=CHECKED), code("y")],
+    ),
+    "the_page_has_all_that_its_code_needs": (
+        [code("g = sum"), code("def f():\n    return f() or g()"), code("f()")],
+        [code("import os", tags=["remove-cell"]), code("os.name")],
+    ),
+    "settings_stand_with_the_imports": (
+        [code("import os", tags=["remove-cell"]), code("book_style()"), code("y = 1")],
+        [code("y = 1"), code("np.set_printoptions(precision=3)")],
+    ),
+    "waits_are_announced": (
+        [
+            code("x = wait()", tags=["takes-20-seconds"]),
+            code("y = x", tags=["takes-20-seconds"]),
+            code("x = 1"),
+            code("x"),
+        ],
+        [code("x = wait()", tags=["takes-20-seconds"]), code("def f():\n    return x")],
+    ),
+    "a_moving_figure_has_one_cell_as_its_code": (
+        [text(MOVES), code("1", tags=["code-of-race"]), code("2")],
+        [text(MOVES), code("1", tags=["code-of-race"]), code("2", tags=["code-of-race"])],
     ),
     "short_path_runs_alone": (
         [code("x = 1"), text(DEEPER), code("y = x"), text(ESSENTIAL), code("x")],
@@ -167,6 +192,38 @@ SPOILED = {
 def test_what_is_in_a_fold_is_said(cells):
     notebook = nbformat.v4.new_notebook(cells=copy.deepcopy(cells))
     assert list(chapter_rules.folds_say_what_is_in_them(notebook)) != []
+
+
+OFF_THE_PAGE = {
+    "read by a function": [code("def f():\n    return np.e"), code("f()")],
+    "bound below": [code("x + 1"), code("x = 1")],
+    "bound below, for a function": [code("def f():\n    return x"), code("x = 1"), code("f()")],
+    "the name of an error, later": [
+        code("try:\n    pass\nexcept OSError as e:\n    print(e)"),
+        code("[y for y in range(3)]"),
+        code("y"),
+    ],
+}
+
+
+@pytest.mark.parametrize("cells", OFF_THE_PAGE.values(), ids=OFF_THE_PAGE)
+def test_a_name_that_the_page_does_not_bind_is_found(cells):
+    notebook = nbformat.v4.new_notebook(cells=copy.deepcopy(cells))
+    assert len(list(chapter_rules.the_page_has_all_that_its_code_needs(notebook))) == 1
+
+
+WRONG_TAGS = {
+    "only_known_tags": [["takes-1-minutes"], ["takes-0-seconds"], ["code-of-"], ["takes-long"]],
+    "waits_are_announced": [["takes-20-seconds", "takes-2-minutes"]],
+    "a_moving_figure_has_one_cell_as_its_code": [["code-of-race"]],  # there is none
+}
+
+
+@pytest.mark.parametrize("rule", WRONG_TAGS)
+def test_a_tag_that_misleads_the_page_is_found(rule):
+    for tags in WRONG_TAGS[rule]:
+        notebook = nbformat.v4.new_notebook(cells=[code("1", tags=tags)])
+        assert list(getattr(chapter_rules, rule)(notebook)) != [], tags
 
 
 OTHER_LETTERS = [

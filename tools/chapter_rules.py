@@ -5,6 +5,7 @@ can run every rule on every chapter, and on chapters with planted faults.
 """
 
 import ast
+import builtins
 import re
 import symtable
 
@@ -18,6 +19,8 @@ MARK = r"\*(?:Essential|Deeper) · \d+ minutes?(?: · needs [^*]+)?\.\*"
 # What stands on a fold of the page: every folded cell has one of them (site/finishing.py).
 FOLDS = {"checked", "experiment", "figure", "imports"}
 TAGS = FOLDS | {"hide-cell", "hide-input", "raises-exception", "remove-cell", "shows-warning"}
+# How long a cell runs in the page, and which moving figure shows what the cell computes.
+TAKES, CODE_OF = r"takes-(?:[2-9]|[1-9]\d+)-(?:seconds|minutes)", r"code-of-([a-z]+)"
 CLOSING = [
     "Where it still breaks",
     "In PyTorch and TensorFlow",
@@ -63,7 +66,8 @@ def prose_stands_between_code(notebook):
 def only_known_tags(notebook):
     for cell in notebook.cells:
         for tag in sorted(_tags(cell) - TAGS):
-            yield f"unknown tag {tag}: {_start(cell)}"
+            if not re.fullmatch(f"{TAKES}|{CODE_OF}", tag):
+                yield f"unknown tag {tag}: {_start(cell)}"
 
 
 def folds_say_what_is_in_them(notebook):
@@ -120,8 +124,7 @@ def shown_code_runs_as_shown(notebook):
     for cell in _code(notebook):
         if cell.source.startswith(FIRST_CELLS):
             continue
-        source = re.sub(r"^[%!].*", "", cell.source, flags=re.M)
-        tree = ast.parse(source)
+        scope, tree = _parsed(cell)
         checks = "checked" in _tags(cell)
         drawn = {
             n.value.id
@@ -130,11 +133,63 @@ def shown_code_runs_as_shown(notebook):
         }
         if checks and any(owner.get(name) == "shown" for name in drawn if "rng" in name):
             yield f"a checked cell draws from a generator of the shown code: {_start(cell)}"
-        needed = _needed(symtable.symtable(source, "cell", "exec")) - _bound(tree)
+        needed = _needed(scope) - _bound(tree)
         borrowed = sorted(name for name in needed if owner.get(name) == "checked")
         if borrowed and not checks:
             yield f"shown code needs {borrowed} of a checked cell: {_start(cell)}"
         owner |= dict.fromkeys(_bound(tree), "checked" if checks else "shown")
+
+
+def the_page_has_all_that_its_code_needs(notebook):
+    """A reader who has only the page finds above a cell whatever it reads.
+
+    Its functions, too, although they are called later: so nobody has to look below.
+    """
+    there = set(dir(builtins))
+    for cell in _code(notebook):
+        if "remove-cell" not in _tags(cell):
+            scope, tree = _parsed(cell)
+            there |= _bound(tree)
+            for name in sorted(_needed(scope) - there):
+                yield f"no cell above on the page binds {name}: {_start(cell)}"
+
+
+def settings_stand_with_the_imports(notebook):
+    """What is set for all cells, in the first cell of the page: all that need NumPy run it."""
+    first = True
+    for cell in _code(notebook):
+        found = re.search(r"\b(book_style|set_printoptions)\(", cell.source)
+        if found and not first:
+            yield f"{found[1]} belongs into the first cell: {_start(cell)}"
+        first = first and "remove-cell" in _tags(cell)
+
+
+def waits_are_announced(notebook):
+    """A cell that needs a slow one waits for it, and says so as that does: takes-2-minutes."""
+    slow = set()
+    for cell in _code(notebook):
+        scope, tree = _parsed(cell)
+        bound = _bound(tree)
+        waits = [tag for tag in _tags(cell) if re.fullmatch(TAKES, tag)]
+        needs = sorted((_needed(scope) - bound) & slow)
+        if len(waits) > 1:
+            yield f"one time in the tags of a cell, not {sorted(waits)}: {_start(cell)}"
+        elif needs and not waits:
+            yield f"{needs} of a slow cell are needed, and no tag takes-…: {_start(cell)}"
+        slow = slow | bound if waits else slow - bound
+
+
+def a_moving_figure_has_one_cell_as_its_code(notebook):
+    """Or none. The page leads from the figure to that cell."""
+    sources = "\n".join(cell.source for cell in notebook.cells)
+    free = set(re.findall(r"data-figure=[\"']([a-z]+)", sources))
+    for cell in notebook.cells:
+        for tag in sorted(_tags(cell)):
+            found = re.fullmatch(CODE_OF, tag)
+            if found and (cell.cell_type != "code" or found[1] not in free):
+                yield f"no figure of that name, or it has a cell, {tag}: {_start(cell)}"
+            elif found:
+                free.remove(found[1])
 
 
 def short_path_runs_alone(notebook):
@@ -145,13 +200,19 @@ def short_path_runs_alone(notebook):
             for mark in re.findall(r"^## .*\n+(.*)", cell.source, re.M):
                 on_path = mark.startswith("*Essential")
         elif not cell.source.startswith(FIRST_CELLS):
-            source = re.sub(r"^[%!].*", "", cell.source, flags=re.M)
-            bound = _bound(ast.parse(source))
-            needed = _needed(symtable.symtable(source, "cell", "exec")) - bound
+            scope, tree = _parsed(cell)
+            bound = _bound(tree)
+            needed = _needed(scope) - bound
             missed = sorted(name for name in needed if owner.get(name) == "deeper")
             if on_path and missed:
                 yield f"the short path needs {missed} of a section that is not: {_start(cell)}"
             owner |= dict.fromkeys(bound, "path" if on_path else "deeper")
+
+
+def _parsed(cell):
+    """The symbols of a cell, and its tree, without lines that are IPython's alone."""
+    source = re.sub(r"^[%!].*", "", cell.source, flags=re.M)
+    return symtable.symtable(source, "cell", "exec"), ast.parse(source)
 
 
 def _needed(scope):
@@ -173,6 +234,9 @@ def _bound(tree):
             names |= {(a.asname or a.name).partition(".")[0] for a in node.names}
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             names.add(node.id)
+        elif isinstance(node, ast.ExceptHandler):
+            names |= {node.name} - {None}
+            waiting += node.body
         elif not isinstance(node, ast.Lambda | ast.comprehension | ast.ListComp | ast.DictComp):
             waiting += ast.iter_child_nodes(node)
     return names
@@ -285,6 +349,9 @@ RULES = [
     sections_say_whether_they_are_essential,
     opens_as_every_chapter,
     shown_code_runs_as_shown,
+    the_page_has_all_that_its_code_needs,
+    waits_are_announced,
+    a_moving_figure_has_one_cell_as_its_code,
     short_path_runs_alone,
     no_line_ends_in_a_semicolon,
     no_path_of_a_machine,
