@@ -112,6 +112,7 @@ def fold_answer(quote):
         if "tag_checked" not in node["classes"]:
             for output in [child for child in node.children if is_output(child)]:
                 node.remove(output)
+                node["classes"].append("asked")  # its output lies in the fold (static/live.js)
                 outputs.append(nodes.container("", output, classes=["cell"]))
 
 

@@ -215,6 +215,8 @@ def test_output_and_answer_are_in_one_fold(page):
     for words in ("given", "Plus.", "x is &lt;b&gt;"):
         assert words in fold
         assert words not in page.replace(fold, "")
+    asked = re.findall(r'<div class="cell asked[^>]*>.*?</pre>', page, re.DOTALL)
+    assert len(asked) == fold.count('class="cell_output') > 0  # static/live.js pairs them
 
 
 def test_folds_are_named(page):

@@ -1,0 +1,299 @@
+// Cells and exercises run in the page, in a Python that session.mjs fetches when a button is first
+// pressed. This file makes the buttons and the editors, and keeps answers in this browser.
+(() => {
+  const { page, base, python, exercises } = document.currentScript.dataset;
+  if (!location.protocol.startsWith("http") || !window.Worker || !window.WebAssembly) return;
+  const root = new URL(document.documentElement.dataset.content_root ?? "./", location).pathname;
+  const live = new URL(base, location);
+  const all = (selector, parent = document) => [...parent.querySelectorAll(selector)];
+
+  function add(parent, name, attributes = {}, text = "") {
+    const made = document.createElement(name);
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    made.textContent = text;
+    parent.append(made);
+    return made;
+  }
+
+  function button(parent, text, clicked) {
+    const made = add(parent, "button", { type: "button", class: "live-button" }, text);
+    made.addEventListener("click", clicked);
+    return made;
+  }
+
+  // Kept under the book's own path: other books may have the same host. A browser may forbid it
+  // or be full; it then lasts as long as the page.
+  const here = {};
+  const store = {
+    key: (kind, name, of = page) => `${kind} ${root}${of} ${name}`,
+    get(...key) {
+      try {
+        return here[store.key(...key)] ?? localStorage.getItem(store.key(...key));
+      } catch { return null; }
+    },
+    set(value, ...key) {
+      here[store.key(...key)] = value;
+      try {
+        if (value === null) localStorage.removeItem(store.key(...key));
+        else localStorage.setItem(store.key(...key), value);
+      } catch { /* as said */ }
+    },
+  };
+
+  // Python in the classes that the page's style sheet colours.
+  const TOKENS = new RegExp([
+    /(?<c1>#.*)/,
+    /(?<s2>(?:\b[rbfuRBFU]{1,2})?(?:"""[^]*?(?:"""|$)|'''[^]*?(?:'''|$)))/,
+    /(?<s1>(?:\b[rbfuRBFU]{1,2})?(?:"(?:\\.|[^"\\\n])*"?|'(?:\\.|[^'\\\n])*'?))/,
+    /(?<k>\b(?:and|as|assert|async|await|break|class|continue|def|del|elif|else|except|finally|for|from|global|if|import|in|is|lambda|nonlocal|not|or|pass|raise|return|try|while|with|yield)\b)/,
+    /(?<kc>\b(?:None|True|False)\b)/, /(?<mi>\b\d[\w.]*)/, /(?<o>[-+*/%@&|^~<>=!]+)/,
+  ].map((part) => part.source).join("|"), "g");
+  function coloured(box, text) {
+    let end = 0;
+    box.replaceChildren();
+    for (const match of text.matchAll(TOKENS)) {
+      const kind = Object.keys(match.groups).find((name) => match.groups[name]);
+      if (!kind) continue;
+      box.append(text.slice(end, match.index));
+      add(box, "span", { class: kind }, match[0]);
+      end = match.index + match[0].length;
+    }
+    box.append(text.slice(end), "\n"); // a last line that is empty has a height, too
+  }
+
+  const BUSY = "Another cell is running. Stop it first.";
+  let session, said, tries = 0, cells = [];
+  const say = (words) => (said.textContent = words);
+
+  // Where Python comes from is said before it is fetched, if it comes from elsewhere.
+  const source = python ? ` (Python from ${new URL(python).host})` : "";
+
+  class Cell {
+    constructor(node, index) {
+      Object.assign(this, { node, index });
+      this.pre = node.querySelector(".cell_input pre");
+      this.written = this.pre.textContent.replace(/\n$/, "");
+      this.exercise = this.written.match(/^ex\.(\w+)\.check\(/m)?.[1];
+      this.name = this.exercise ?? `cell ${index + 1}`;
+      this.stored = all(".cell_output", node);
+      const slow = node.className.match(/tag_takes-(\d+-\w+)/)?.[1].replace("-", " ");
+      this.word = (this.exercise ? "Check" : "Run") + (slow ? ` (about ${slow})` : "");
+      const bar = add(node.querySelector(".cell_input"), "div", { class: "live-bar" });
+      this.runs = button(bar, this.word, () => (this.running ? session.stop() : this.run()));
+      this.edits = button(bar, "Edit", () => (this.edit(), this.editor.focus()));
+      this.resets = button(bar, "Reset", () => this.reset());
+      this.status = add(bar, "span", { class: "live-status" });
+      add(bar, "span", { class: "live-number", "aria-hidden": "true" }, `cell ${index + 1}`);
+      this.label();
+      this.resets.hidden = true;
+      if (this.exercise) this.edit(store.get("answer", this.exercise));
+    }
+
+    label() {
+      const word = this.running ? "Stop" : this.word;
+      this.runs.textContent = word + (session?.isReady() || this.running ? "" : source);
+      for (const made of [this.runs, this.edits, this.resets])
+        made.setAttribute("aria-label", `${made.textContent} ${this.name}`);
+    }
+
+    get text() { return this.editor?.value ?? this.written; }
+
+    edit(text) {
+      if (this.editor) return;
+      const box = add(this.pre.parentNode, "div", { class: "live-editor" });
+      this.letters = add(box, "div", { class: "live-letters", "aria-hidden": "true" });
+      this.editor = add(box, "textarea", { "aria-label": `Python code of ${this.name}`,
+        "aria-describedby": "live-keys", autocapitalize: "off", autocomplete: "off",
+        spellcheck: "false" });
+      this.pre.hidden = this.edits.hidden = true;
+      this.editor.value = text ?? this.written;
+      this.editor.addEventListener("input", () => this.changed());
+      this.editor.addEventListener("keydown", (event) => this.typed(event));
+      this.changed();
+    }
+
+    changed() {
+      const same = this.text === this.written;
+      coloured(this.letters, this.text);
+      this.resets.hidden = same && !this.shown;
+      if (this.exercise) store.set(same ? null : this.text, "answer", this.exercise);
+    }
+
+    // Enter keeps the indentation, Backspace takes a step of it back. Tab leaves the editor.
+    typed(event) {
+      const { value, selectionStart: from, selectionEnd: to } = this.editor;
+      const line = value.slice(value.lastIndexOf("\n", from - 1) + 1, from);
+      const write = (command, text) => { // through the browser, so that Undo knows of it
+        event.preventDefault();
+        document.execCommand(command, false, text);
+      };
+      if (event.isComposing) return;
+      if (event.key === "Backspace" && from === to && /^( {4})+$/.test(line)) {
+        this.editor.setSelectionRange(from - 4, from);
+        write("delete");
+      } else if (event.key === "Enter" && (event.ctrlKey || event.metaKey || event.shiftKey)) {
+        event.preventDefault();
+        if (!this.running) this.run();
+      } else if (event.key === "Enter") {
+        const more = /:\s*(#.*)?$/.test(line) ? "    " : "";
+        write("insertText", "\n" + line.match(/^ */)[0] + more);
+      }
+    }
+
+    reset() {
+      if (this.running) session.stop();
+      if (this.editor) this.editor.value = this.written;
+      this.clear(false);
+      if (this.editor) this.changed();
+      if (this.exercise) store.set(null, "solved", this.exercise);
+      this.status.textContent = "";
+      this.resets.hidden = true;
+      this.runs.focus();
+      count();
+      say(`${this.name} is as it was.`);
+    }
+
+    // Take the last output away; the stored one is seen in its place, or hidden.
+    clear(hidden) {
+      this.shown?.remove();
+      this.shown = undefined;
+      for (const output of this.stored) output.hidden = hidden;
+    }
+
+    tell(words) {
+      if (this.status.textContent === words) return;
+      this.status.textContent = words;
+      say(`${this.name}: ${words}`);
+    }
+
+    async run() {
+      if (session?.isBusy()) return this.tell(BUSY);
+      this.running = true;
+      this.label();
+      const end = await this.asked({ ask: "run", k: this.index });
+      this.running = false;
+      for (const cell of cells) cell.label();
+      if (!this.shown) this.output();
+      if (this.exercise && this.shown.querySelector(".check-correct"))
+        store.set("yes", "solved", this.exercise);
+      const done = this.exercise ? "" : `Done in ${end.seconds?.toFixed(1)} s.`;
+      this.tell(end.text ?? (end.ok ? done : "Stopped at an error."));
+      const heard = all(".output", this.shown).map((box) =>
+        box.querySelector("svg, img") ? "A figure." : box.innerText).join("\n");
+      say(`${this.name}: ${heard.slice(-600)} ${this.status.textContent}`);
+      this.resets.hidden = false;
+      this.node.dataset.ran = end.kind;
+      this.fold?.setAttribute("open", "");
+      count();
+      dispatchEvent(new Event("resize")); // what is too wide is looked for again (scrollable.js)
+    }
+
+    async asked(question) {
+      this.tell(session?.isReady() ? "Running …" : "Starting Python, the first time 9 MB …");
+      try {
+        // Under a new name each time: a browser may keep a failure.
+        session ??= await import(new URL(`session.mjs?${++tries}`, live));
+      } catch {
+        return { kind: "ended", text: "Python could not be loaded. Is there a connection?" };
+      }
+      const sources = cells.map((cell) => cell.text);
+      return session.ask(live, python, { ...question, sources },
+        { limited: Boolean(this.exercise), show: (record) => this.record(record) });
+    }
+
+    record(record) {
+      if (record.kind === "loading") this.tell(`Loading ${record.text} …`);
+      else if (record.kind === "begun") this.tell("Running …"), this.output();
+      else session.append(this.shown, record, this.alt(record.plain), coloured);
+    }
+
+    output() {
+      this.clear(true);
+      this.shown = add(this.node, "div", { class: "cell_output live" });
+    }
+
+    // A cell that was not edited draws what is described already.
+    alt(plain) {
+      const texts = this.stored.flatMap((output) => all("svg[role=img], img", output))
+        .map((figure) => figure.getAttribute("aria-label") ?? figure.alt);
+      const drawn = all("svg, img", this.shown).length;
+      return (this.text === this.written && texts[drawn]) || `Figure drawn by ${this.name}: ${plain}`;
+    }
+  }
+
+  // The outputs below a prompt lie in the fold of its answer, in the order of their cells.
+  function pair(fold) {
+    const outputs = all(":scope > .cell:not(:has(.cell_input)) > .cell_output", fold);
+    for (const cell of cells) {
+      const before = cell.node.compareDocumentPosition(fold) & Node.DOCUMENT_POSITION_FOLLOWING;
+      if (!before || cell.fold || !cell.node.classList.contains("asked")) continue;
+      cell.fold = fold;
+      cell.stored.push(...outputs.splice(0, 1));
+    }
+  }
+
+  // A figure with sliders shows what a cell computes: a way to its code.
+  function lead(figure) {
+    const cell = cells.find(({ node }) => node.matches(`.tag_code-of-${figure.dataset.figure}`));
+    if (!cell) return;
+    button(figure, "The code of this", () => {
+      cell.node.querySelector("details:has(.cell_input)")?.setAttribute("open", "");
+      cell.node.scrollIntoView({ block: "center" });
+      cell.runs.focus({ preventScroll: true });
+    });
+  }
+
+  const solved = (names, of) => names.filter((name) => store.get("solved", name, of)).length;
+  const mine = () => cells.filter((cell) => cell.exercise);
+  let line;
+
+  function count() {
+    if (line) line.textContent = `${solved(mine().map((cell) => cell.exercise))} of ` +
+      `${mine().length} solved. Answers are kept in this browser alone. `;
+  }
+
+  function head(place) {
+    place.firstChild.textContent = "Check them here, or run them in a notebook: ";
+    const box = add(place.parentNode, "p", { class: "live-progress" });
+    place.after(box);
+    line = add(box, "span");
+    button(box, "Export my answers", save);
+    count();
+  }
+
+  // A script that `python -m companion.exercises check` judges.
+  async function save() {
+    const answered = mine().filter((cell) => cell.text !== cell.written);
+    if (!answered.length || session?.isBusy())
+      return say(line.textContent = answered.length ? BUSY : "There is no answer yet. ");
+    const chosen = answered.map((cell) => cell.index);
+    const end = await answered[0].asked({ ask: "export", chosen });
+    answered[0].tell("");
+    say(line.textContent = `${end.kind === "done" ? "Exported." : end.text} `);
+    if (end.kind === "done") session.save(end.text, `${page.split("/").pop()}.py`);
+  }
+
+  // The front page: how many exercises of each chapter were solved in this browser.
+  function overview(box) {
+    const found = Object.entries(JSON.parse(exercises))
+      .map(([of, { title, names }]) => [title, solved(names, of), names.length])
+      .filter(([, done]) => done)
+      .map(([title, done, most]) => `${title} ${done} of ${most}`);
+    box.hidden = false;
+    if (found.length) add(box, "p", {}, `Solved in this browser: ${found.join(", ")}.`);
+  }
+
+  all(".live-overview").forEach(overview);
+  const nodes = all("div.cell").filter((node) => node.querySelector(".cell_input pre"));
+  if (!nodes.length) return;
+  said = add(document.querySelector("article"), "p", { class: "live-said visually-hidden",
+    role: "status" });
+  add(document.body, "p", { id: "live-keys", hidden: "" },
+    "Control and Enter runs the code. Tab leaves the editor.");
+  cells = nodes.map((node, index) => new Cell(node, index));
+  all("details.gives").forEach(pair);
+  all(".interactive[data-figure]").forEach(lead);
+  all(".live-note").forEach((note) => (note.hidden = false));
+  all(".where-to-run").forEach(head);
+  document.documentElement.dataset.live = cells.length;
+})();
