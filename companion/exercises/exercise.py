@@ -376,7 +376,7 @@ class FunctionExercise(Exercise):
         attempts.code_of(self.stub)
         with as_imported():
             fresh = [] if self.fresh is None else [self.fresh(np.random.default_rng(seed))]
-            calls = [tuple(map(_of_64_bits, args)) for args in (*self.probes, *fresh)]
+            calls = [tuple(map(_of_usual_size, args)) for args in (*self.probes, *fresh)]
             wanted = [call(self.reference, args, self.number_of_parts) for args in calls]
         return Task(calls, wanted, seed)
 
@@ -464,10 +464,13 @@ class FunctionExercise(Exercise):
         return Result(State.NOT_YET, (*said, *difference, *about_form))
 
 
-def _of_64_bits(arg):
-    """An argument with integers as most machines have them: those of a page have 32 bits."""
-    whole = isinstance(arg, np.ndarray) and arg.dtype == np.int_
-    return arg.astype(np.int64, copy=False) if whole else arg
+def _of_usual_size(arg):
+    """An argument with integers as its arrays have them: of 32 bits in a page.
+
+    Random ones have 64 bits there, too, and np.choose and np.repeat refuse them.
+    """
+    whole = isinstance(arg, np.ndarray) and arg.dtype == np.int64
+    return arg.astype(np.int_, copy=False) if whole else arg
 
 
 def _is_not_implemented(outcome):

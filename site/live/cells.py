@@ -6,6 +6,7 @@ too few an answer.
 """
 
 import ast
+import builtins
 import functools
 import re
 import symtable
@@ -28,7 +29,9 @@ BINDING = re.compile(
     re.MULTILINE,
 )
 READERS = {"print", "display", "repr", "len"}  # calls that leave their arguments alone
+# Calls that keep the functions that they are given.
 KEEPING = {"partial", "vectorize", "frompyfunc", "cache", "lru_cache", "map", "filter", "zip"}
+KEEPING |= {"append", "insert", "add", "extend", "setdefault", "update"}
 # Methods that leave what they belong to alone; a call of any other may change it.
 PURE = {"all", "any", "argmax", "argsort", "astype", "copy", "items", "keys", "max", "mean"}
 PURE |= {"min", "prod", "reshape", "std", "sum", "tolist", "values"}
@@ -44,8 +47,8 @@ class Facts:
     `reads` before it has bound them itself; `binds`, and of these those that it `surely` binds
     and those that it only `imports`; `changes` in place, and sets `settings` of. By name, what
     it is `made_of`, what its functions read `later`, and change `by_calling`. `makers` make
-    functions or objects with methods, `edits` change what they are given, and to a name it
-    `passes` others.
+    functions or objects with methods, some are `classes`; `edits` change what they are given,
+    and to a name it `passes` others.
     """
 
     reads: set = field(default_factory=set)
@@ -58,6 +61,7 @@ class Facts:
     later: dict = field(default_factory=lambda: defaultdict(set))
     by_calling: dict = field(default_factory=lambda: defaultdict(set))
     makers: set = field(default_factory=set)
+    classes: set = field(default_factory=set)
     passes: dict = field(default_factory=lambda: defaultdict(set))
     edits: set = field(default_factory=set)
 
@@ -104,14 +108,16 @@ def _wanted(facts, i):
 def _in_use(facts, name):
     """Names that are read, and those that are changed, when what a name holds is used."""
     makers = set().union(*(f.makers for f in facts))
+    classes = set().union(*(f.classes for f in facts))
     reads, changes, todo, seen = set(), set(), [name], set()
     while todo:
         part = todo.pop()
         if part not in seen:
             seen.add(part)
             for f in facts:
-                todo += f.later.get(part, set()) | (f.made_of.get(part, set()) & makers)
-                reads |= f.later.get(part, set())
+                made_of = f.made_of.get(part, set())
+                todo += f.later.get(part, set()) | (made_of & makers)
+                reads |= f.later.get(part, set()) | (made_of & classes)
                 changes |= f.by_calling.get(part, set())
     return reads, changes
 
@@ -175,8 +181,7 @@ def _blocks(facts, known, *bodies):
 def _handler(handler):
     caught = [ast.Expr(handler.type)] if handler.type else []
     name = [ast.Name(handler.name, ast.Store())] if handler.name else []
-    gone = [ast.Delete([ast.Name(handler.name, ast.Del())])] if handler.name else []
-    return [*caught, *map(_assigned, name), *handler.body, *gone]
+    return [*caught, *map(_assigned, name), *handler.body]
 
 
 def _case(case):
@@ -197,12 +202,11 @@ def _read(expression, facts, known):
 
 def _simple(node, facts, known):
     """A statement that runs once, from its start to its end, or defines a function or class."""
-    table = symtable.symtable(ast.unparse(node), "<cell>", "exec")
+    table = _table(node)
     symbols = table.get_symbols()
     bound = {s.get_name() for s in symbols if s.is_assigned() or s.is_imported()}
-    bound |= {n.target.id for n in ast.walk(node) if isinstance(n, ast.NamedExpr)} & {
-        s.get_name() for s in symbols
-    }
+    walrus = {n.target.id for n in ast.walk(node) if isinstance(n, ast.NamedExpr)}
+    bound |= walrus & {s.get_name() for s in symbols}
     if isinstance(node, ast.AnnAssign) and not node.value:
         bound = set()
     imports = isinstance(node, ast.Import | ast.ImportFrom)
@@ -221,10 +225,38 @@ def _simple(node, facts, known):
         facts.made_of[name] |= reads | inside
         facts.later[name] |= later
     facts.makers |= bound if _makes_functions(node) else set()
+    facts.classes |= bound if isinstance(node, ast.ClassDef) else set()
     if isinstance(getattr(node, "value", None), ast.Name):
         facts.makers |= {node.value.id}  # under another name
-    if not isinstance(node, ast.Delete):
+    if not _adds_a_module(node):
         known |= bound
+
+
+class Apart(ast.NodeTransformer):
+    """Turns comprehensions into generators, whose names are their own in any Python."""
+
+    def visit_ListComp(self, node):
+        self.generic_visit(node)
+        return ast.GeneratorExp(node.elt, node.generators)
+
+    visit_SetComp = visit_ListComp
+
+    def visit_DictComp(self, node):
+        self.generic_visit(node)
+        return ast.GeneratorExp(ast.Tuple([node.key, node.value]), node.generators)
+
+
+def _table(node):
+    """What names a statement has, and in which scopes."""
+    copy = Apart().visit(ast.parse(ast.unparse(node)))
+    return symtable.symtable(ast.unparse(copy), "<cell>", "exec")
+
+
+def _adds_a_module(node):
+    """Whether a statement is an `import a.b`, which keeps what was there of `a`."""
+    return isinstance(node, ast.Import) and any(
+        "." in alias.name and not alias.asname for alias in node.names
+    )
 
 
 def _later(node, inside):
@@ -259,7 +291,7 @@ def _kept(value):
 
 
 def _names_in(node):
-    table = symtable.symtable(ast.unparse(node), "<cell>", "exec")
+    table = _table(node)
     return _globals_of(table) | {s.get_name() for s in table.get_symbols()}
 
 
@@ -309,8 +341,6 @@ def _changed_by(node):
         return _root(node)
     if isinstance(node, ast.AugAssign):
         return _root(node.target)
-    if isinstance(node, ast.Delete):
-        return set().union(*map(_root, node.targets))
     if isinstance(node, ast.Global):
         return set(node.names)
     if isinstance(node, ast.Call):
@@ -346,18 +376,19 @@ def _root(node):
 def plan(sources, k):
     """What to run before cell k: pairs of an index and statements.
 
-    Of a cell whose imports alone are wanted, statements are left out that would only fetch a
-    package: `np` needs no Matplotlib though one cell imports both.
+    Of a cell whose imports alone are wanted the rest is left out, and so are imports that would
+    only fetch a package: `np` needs no Matplotlib though one cell imports both.
     """
     wanted = needed(sources, k)
     bare = {i for i, names in wanted.items() if names <= facts_of(sources[i]).imports}
     whole = [sources[i] for i in wanted if i not in bare]
     loaded = packages("\n".join([sources[k], *whole]))
     for i in bare:
-        loaded |= packages_of(n for n in _body(sources[i]) if _bound_by(n) & wanted[i])
+        needed_of_it = [n for n in _body(sources[i]) if _bound_by(n) & wanted[i]]
+        loaded |= packages_of(part for node in needed_of_it for part in ast.walk(node))
     return [
-        (i, _lightened(_body(sources[i]), loaded) if i in bare else _body(sources[i]))
-        for i in wanted
+        (i, _lightened(_body(sources[i]), names, loaded) if i in bare else _body(sources[i]))
+        for i, names in wanted.items()
     ]
 
 
@@ -372,16 +403,22 @@ def _bound_by(node):
     return facts_of(ast.unparse(node)).binds
 
 
-def _lightened(body, loaded):
-    """Statements without imports of other packages than these, and what reads those."""
-    kept, gone = [], set()
+def _lightened(body, names, loaded):
+    """Of a cell that imports some names: imports of these packages, and what sets something.
+
+    As np.set_printoptions does, for all cells.
+    """
+    kept, there = [], set(dir(builtins))
     for node in body:
-        imports = isinstance(node, ast.Import | ast.ImportFrom)
-        if (imports and not packages_of([node]) <= loaded) or (
-            facts_of(ast.unparse(node)).reads & gone
-        ):
-            gone |= _bound_by(node)
+        facts = facts_of(ast.unparse(node))
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            wanted = packages_of([node]) <= loaded
         else:
+            calls = isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
+            useful = calls or facts.settings or facts.binds & names
+            wanted = useful and facts.reads <= there
+        if wanted:
+            there |= facts.binds
             kept.append(node)
     return kept
 

@@ -10,15 +10,20 @@ show goes out in records, `post(kind, text, plain)`: kind is "stdout", "stderr",
 
 import ast
 import base64
+import builtins
 import io
+import itertools
 import json
 import linecache
+import math
 import os
+import random
+import re
 import sys
 import traceback
 import types
 import warnings
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from time import monotonic  # by name: a reader may rebind that of the module
 
 import cells
@@ -33,6 +38,7 @@ LARGEST_SVG = 500_000  # characters; a figure of more becomes a picture of pixel
 LEAST = 1000  # of them for what comes at the end: a value, an error
 PIECE, PAUSE = 2000, 0.2  # characters and seconds after which what is printed is sent
 MORE = "\n… (more was printed)\n"
+MORE_FIGURES = "… (more figures were drawn)"
 TOO_LONG = "… ({} characters more)"
 # What Python's own words do not say.
 BESIDE = {
@@ -47,8 +53,15 @@ IN_A_PAGE = {
     "can't start new thread": "The page's Python has no threads.",
     "emscripten does not support processes": "The page's Python starts no other programs.",
     "[Errno 29] I/O error": "input() has nobody to ask in the page. Assign the value instead.",
+    "\n    %": "Lines that begin with % are IPython's. The page's Python does not know them.",
+    "\n    !": "Lines that begin with ! are IPython's. The page's Python does not know them.",
 }
+BACKEND = "module://backend"  # which asks for `current`
+HERE = os.path.dirname(__file__)
 RECURSION = sys.getrecursionlimit()
+SHARED = [builtins, math, random, np, np.linalg, np.random]
+SHARED += [module for name, module in sys.modules.items() if name.startswith("companion")]
+AS_IMPORTED = [(vars(module), vars(module).copy()) for module in SHARED]
 
 
 class Kernel:
@@ -62,7 +75,8 @@ class Kernel:
 
     def __init__(self, post):
         self.post, self.silent = post, False
-        self.left, self.figures, self.held, self.sent = MOST, 0, [], 0.0
+        self.left, self.figures, self.held = MOST, 0, []
+        self.waiting, self.sent = 0, 0.0
         self.steps, self.sources, self.k = [], [], 0
 
     def plan(self, sources, k):
@@ -93,23 +107,29 @@ class Kernel:
         """Run a cell, or those of its statements. A silent one shows nothing but its error."""
         self.silent, file = silent, f"<cell {i + 1}>"
         # So that tracebacks, inspect and the checker find the reader's lines.
-        lines = self.sources[i].splitlines(keepends=True)
+        lines = [f"{line}\n" for line in lines_of(self.sources[i])]
         linecache.cache[file] = len(self.sources[i]), None, lines, file
         try:
             body = ast.parse(self.sources[i], file).body if body is None else body
             value = self.evaluate(body, file, vars(main))
-            if value is not None and not silent:
-                self.show(value)
-            self.show_figures()
+            with as_imported():
+                if not (value is None or silent or hushed(self.sources[i], body)):
+                    self.show(value)
+                self.show_figures()
             return True
         except BaseException as error:  # whatever a reader writes may raise: SystemExit, too
-            self.flush()
-            self.silent = False
-            above = "" if i == self.k else f"In cell {i + 1}, which this one needs:\n"
-            self.send("error", self.last_of(above + in_words(error)))
+            with as_imported():
+                self.tell(error, i)
             return False
         finally:
             self.flush()
+
+    def tell(self, error, i):
+        """Send what an error in cell i says, also if the cell was silent."""
+        self.flush()
+        self.silent = False
+        above = "" if i == self.k else f"In cell {i + 1}, which this one needs:\n"
+        self.send("error", self.last_of(above + in_words(error)))
 
     def evaluate(self, body, file, namespace):
         """Run statements; the value of the last one, if it is an expression."""
@@ -125,7 +145,7 @@ class Kernel:
         plain = self.first_of(repr(value))
         for kind in ("html", "markdown"):
             method = getattr(type(value), f"_repr_{kind}_", None)
-            text = method(value) if method else None
+            text = method(value) if callable(method) else None
             if type(text) is str and len(text) <= self.left:
                 return self.send(kind, text, plain)
         return self.send("text", plain)
@@ -133,29 +153,34 @@ class Kernel:
     def show_figures(self):
         """Send the figures that are open, and close them."""
         plt = sys.modules.get("matplotlib.pyplot")
-        for number in plt.get_fignums() if plt else ():
+        for number in plt.get_fignums() if plt and not self.silent else ():
             self.figures += 1
-            if not self.silent and self.figures <= MOST_FIGURES:
+            if self.figures <= MOST_FIGURES:
                 self.send(*drawn(plt.figure(number), f"live-{self.k}-{self.figures}-"))
+            elif self.figures == MOST_FIGURES + 1:
+                self.send("text", MORE_FIGURES)
         if plt:
             plt.close("all")
 
     def printed(self, kind, text):
         """Take what is printed, as far as it is shown."""
-        if self.silent or self.left <= 0:
+        if self.silent or not text or self.left < 0:
             return
-        shown = text[: self.left]
-        self.left -= len(shown)
-        self.held.append((kind, shown if self.left else shown + MORE))
-        much = sum(len(piece) for _, piece in self.held) > PIECE
-        if much or not self.left or monotonic() > self.sent + PAUSE:
+        if len(text) > self.left:
+            text, self.left = text[: self.left] + MORE, -1
+        else:
+            self.left -= len(text)
+        self.held.append((kind, text))
+        self.waiting += len(text)
+        if self.waiting > PIECE or self.left < 0 or monotonic() > self.sent + PAUSE:
             self.flush()
 
     def flush(self):
         """Send what is held, in the order in which it was printed."""
-        held, self.held, self.sent = self.held, [], monotonic()
-        for kind, text in held:
-            self.post(kind, text, "")
+        held, self.held = self.held, []
+        self.waiting, self.sent = 0, monotonic()
+        for kind, pieces in itertools.groupby(held, key=lambda piece: piece[0]):
+            self.post(kind, "".join(text for _, text in pieces), "")
 
     def first_of(self, text):
         """As much of a text from its start as there is room for."""
@@ -177,10 +202,14 @@ class Kernel:
 class Stream(io.TextIOBase):
     """What takes the place of sys.stdout and sys.stderr."""
 
+    encoding = "utf-8"
+
     def __init__(self, kernel, kind):
         self.kernel, self.kind = kernel, kind
 
     def write(self, text):
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         self.kernel.printed(self.kind, text)
         return len(text)
 
@@ -190,14 +219,53 @@ class Stream(io.TextIOBase):
 
 @contextmanager
 def as_it_was():
-    """Keep from one run to the next nothing that a cell sets for all."""
+    """Keep from one run to the next nothing that a cell sets for all.
+
+    Not looked after: what a cell writes into files, and into modules that are not in SHARED.
+    """
     plt = sys.modules.get("matplotlib.pyplot")
     if plt:
         plt.close("all")  # those of a cell that raised
         plt.style.use("default")  # which leaves the backend as it is
-    sys.setrecursionlimit(RECURSION)
-    with as_imported(), np.printoptions(), np.errstate(), warnings.catch_warnings():
-        yield
+        if plt.get_backend() != BACKEND:
+            plt.switch_backend(BACKEND)
+    random.seed()
+    np.random.seed()  # noqa: NPY002, a cell may use it
+    modules, path, environment = sys.modules.copy(), sys.path.copy(), os.environ.copy()
+    traces = sys.gettrace(), sys.getprofile()
+    try:
+        with chdir("."), np.printoptions(), np.errstate(), warnings.catch_warnings():
+            yield
+    finally:
+        put_back()
+        sys.settrace(traces[0])
+        sys.setprofile(traces[1])
+        sys.setrecursionlimit(RECURSION)
+        sys.path[:] = path
+        sys.modules.update(modules)  # what was imported since may stay
+        os.environ.clear()
+        os.environ.update(environment)
+
+
+def put_back():
+    """Give shared modules the names that they had when they were imported, and no others."""
+    for now, names in AS_IMPORTED:  # the builtins first
+        now.update(names)
+        for name in now.keys() - names.keys():
+            if not isinstance(now[name], types.ModuleType):
+                del now[name]
+
+
+def lines_of(source):
+    """The lines that Python counts."""
+    return re.split(r"\r\n?|\n", source)
+
+
+def hushed(source, body):
+    """Whether a semicolon follows the last statement: its value is not shown, as in IPython."""
+    last = body[-1]
+    line = lines_of(source)[last.end_lineno - 1].encode()
+    return line[last.end_col_offset :].lstrip().startswith(b";")
 
 
 def drawn(figure, prefix):
@@ -216,7 +284,8 @@ def in_words(error):
     """The traceback from the reader's first line on, and what helps in a page."""
     try:
         trace = traceback.TracebackException.from_exception(error, compact=True)
-        own = [frame for frame in trace.stack if frame.filename != __file__]
+        theirs = itertools.dropwhile(lambda f: not f.filename.startswith("<cell "), trace.stack)
+        own = [frame for frame in theirs if os.path.dirname(frame.filename) != HERE]
         trace.stack = traceback.StackSummary.from_list(own)
         text = "".join(trace.format()).rstrip()
         hints = [hint for words, hint in IN_A_PAGE.items() if words in text]
@@ -231,19 +300,25 @@ def exported(sources, chosen):
 
     A cell that several need is there once.
     """
-    parts = {}
+    kept = {k: {} for k in chosen}
     for k in chosen:
         for i, body in cells.plan(sources, k):
-            if i not in chosen:
-                text = sources[i] if body is None else "\n".join(map(ast.unparse, body))
-                parts[i] = text if len(text) > len(parts.get(i, "")) else parts[i]
-        parts[k] = sources[k]
-    return "\n\n".join(f"# %%\n{parts[i].strip()}" for i in sorted(parts)) + "\n"
+            places = {(node.lineno, node.col_offset): node for node in body or ()}
+            kept.setdefault(i, {}).update(places)
+    parts = [part_of(sources[i], kept[i]) for i in sorted(kept)]
+    return "\n\n".join(f"# %%\n{part}" for part in parts) + "\n"
+
+
+def part_of(source, kept):
+    """Some statements of a cell, from their places; the cell as it is, if all or none."""
+    if not kept or len(kept) == len(ast.parse(source).body):
+        return source.strip()
+    return "\n".join(ast.unparse(kept[place]) for place in sorted(kept))
 
 
 def start(post):
     """The kernel that sends its records to `post`, for Matplotlib's figures too."""
     global current
-    os.environ["MPLBACKEND"] = "module://backend"  # which asks for `current`
+    os.environ["MPLBACKEND"] = BACKEND
     current = Kernel(post)
     return current

@@ -10,6 +10,19 @@ async function got(address) {
   return answer;
 }
 
+// Pyodide waits for ever for WebAssembly that does not arrive: what fails on the way is told here.
+const lost = new Promise((_, reject) => {
+  for (const [home, name] of [[self, "fetch"], [WebAssembly, "instantiateStreaming"],
+    [WebAssembly, "instantiate"]]) {
+    const own = home[name];
+    home[name] = (...given) => {
+      const made = own.apply(home, given);
+      made.then((answer) => answer.ok === false && reject(new Error(answer.url)), reject);
+      return made;
+    };
+  }
+});
+
 async function boot() {
   const [{ loadPyodide }, lock] = await Promise.all([
     import(home + "pyodide.mjs"),
@@ -61,7 +74,7 @@ async function answer(asked) {
   }
 }
 
-const booted = boot();
-booted.catch(() => {}); // who asks is told
+const booted = Promise.race([lost, boot()]);
+for (const promise of [lost, booted]) promise.catch(() => {}); // who asks is told
 let last = Promise.resolve();
 self.onmessage = ({ data }) => (last = last.then(() => answer(data)));

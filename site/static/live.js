@@ -15,14 +15,18 @@
     return made;
   }
 
+  // What is said of the figures in a box.
+  const described = (box) => all("svg[role=img], img", box)
+    .map((figure) => figure.getAttribute("aria-label") ?? figure.alt);
+
   function button(parent, text, clicked) {
     const made = add(parent, "button", { type: "button", class: "live-button" }, text);
     made.addEventListener("click", clicked);
     return made;
   }
 
-  // Kept under the book's own path: other books may have the same host. A browser may forbid it
-  // or be full; it then lasts as long as the page.
+  // Under the book's own path: other books may have the same host. What a browser forbids to keep
+  // lasts as long as the page.
   const here = {};
   const store = {
     key: (kind, name, of = page) => `${kind} ${root}${of} ${name}`,
@@ -65,7 +69,7 @@
   let session, said, tries = 0, cells = [];
   const say = (words) => (said.textContent = words);
 
-  // Where Python comes from is said before it is fetched, if it comes from elsewhere.
+  // If Python comes from elsewhere, that is said before it is fetched.
   const source = python ? ` (Python from ${new URL(python).host})` : "";
 
   class Cell {
@@ -173,17 +177,18 @@
       const end = await this.asked({ ask: "run", k: this.index });
       this.running = false;
       for (const cell of cells) cell.label();
-      if (!this.shown) this.output();
-      if (this.exercise && this.shown.querySelector(".check-correct"))
+      // Where Python did not begin, the stored output stays.
+      const judged = this.shown?.querySelector(".check");
+      if (this.exercise && judged?.matches(".check-correct"))
         store.set("yes", "solved", this.exercise);
-      const done = this.exercise ? "" : `Done in ${end.seconds?.toFixed(1)} s.`;
+      const done = judged ? "" : `Done in ${end.seconds?.toFixed(1)} s.`;
       this.tell(end.text ?? (end.ok ? done : "Stopped at an error."));
-      const heard = all(".output", this.shown).map((box) =>
-        box.querySelector("svg, img") ? "A figure." : box.innerText).join("\n");
+      const heard = all(".live .output", this.node)
+        .map((box) => described(box).join(" ") || box.innerText).join("\n");
       say(`${this.name}: ${heard.slice(-600)} ${this.status.textContent}`);
       this.resets.hidden = false;
       this.node.dataset.ran = end.kind;
-      this.fold?.setAttribute("open", "");
+      if (this.shown) this.fold?.setAttribute("open", "");
       count();
       dispatchEvent(new Event("resize")); // what is too wide is looked for again (scrollable.js)
     }
@@ -214,10 +219,8 @@
 
     // A cell that was not edited draws what is described already.
     alt(plain) {
-      const texts = this.stored.flatMap((output) => all("svg[role=img], img", output))
-        .map((figure) => figure.getAttribute("aria-label") ?? figure.alt);
-      const drawn = all("svg, img", this.shown).length;
-      return (this.text === this.written && texts[drawn]) || `Figure drawn by ${this.name}: ${plain}`;
+      const text = this.stored.flatMap(described)[described(this.shown).length];
+      return (this.text === this.written && text) || `Figure drawn by ${this.name}: ${plain}`;
     }
   }
 
