@@ -139,9 +139,9 @@ class LivePage(Visit):
         )
         self.page.on("pageerror", lambda error: self.errors.append(f"{error}\n{error.stack}"))
         self.page.add_init_script(f"({WATCH})()")
-        self.open()
+        self.load()
 
-    def open(self):
+    def load(self):
         self.page.goto(f"{self.site}/{self.name}.html", wait_until="load")
         self.page.wait_for_timeout(100)
 

@@ -143,7 +143,7 @@ def test_python_from_elsewhere_is_named_asked_for_after_the_click_and_compared(v
     live.page.route(f"{site}/_static/live/pyodide/**", lambda route: route.abort())
     live.page.route(f"{ELSEWHERE}**", elsewhere)
     live.name = "chapters/derivation"
-    live.open()
+    live.load()
     cell = live.cell("uniform_bits")
     cell.write(answer("derivation", "uniform_bits", "right"))
     assert cell.buttons()[0] == "Check (Python from files.example.org)"
@@ -290,5 +290,5 @@ def clocked(site, chromium):
         live = visit("chapters/index")
         live.page.clock.install()
         live.name = "chapters/numerical_stability"
-        live.open()
+        live.load()
         yield live
