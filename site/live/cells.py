@@ -380,15 +380,14 @@ def plan(sources, k):
     only fetch a package: `np` needs no Matplotlib though one cell imports both.
     """
     wanted = needed(sources, k)
-    bare = {i for i, names in wanted.items() if names <= facts_of(sources[i]).imports}
+    bare = {i for i, names in wanted.items() if names <= _imported_by(_body(sources[i]))}
     whole = [sources[i] for i in wanted if i not in bare]
     loaded = packages("\n".join([sources[k], *whole]))
     for i in bare:
-        needed_of_it = [n for n in _body(sources[i]) if _bound_by(n) & wanted[i]]
-        loaded |= packages_of(part for node in needed_of_it for part in ast.walk(node))
+        loaded |= packages_of(n for n in _body(sources[i]) if _bound_by(n) & wanted[i])
     return [
-        (i, _lightened(_body(sources[i]), names, loaded) if i in bare else _body(sources[i]))
-        for i, names in wanted.items()
+        (i, _lightened(_body(sources[i]), loaded) if i in bare else _body(sources[i]))
+        for i in wanted
     ]
 
 
@@ -403,8 +402,16 @@ def _bound_by(node):
     return facts_of(ast.unparse(node)).binds
 
 
-def _lightened(body, names, loaded):
-    """Of a cell that imports some names: imports of these packages, and what sets something.
+def _imported_by(body):
+    """Names that a cell gets from imports that stand for themselves, and from nothing else."""
+    found = {True: set(), False: set()}
+    for node in body or ():
+        found[isinstance(node, ast.Import | ast.ImportFrom)] |= _bound_by(node)
+    return found[True] - found[False]
+
+
+def _lightened(body, loaded):
+    """Of a cell that imports: the imports of these packages, and what sets something.
 
     As np.set_printoptions does, for all cells.
     """
@@ -415,8 +422,7 @@ def _lightened(body, names, loaded):
             wanted = packages_of([node]) <= loaded
         else:
             calls = isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
-            useful = calls or facts.settings or facts.binds & names
-            wanted = useful and facts.reads <= there
+            wanted = (calls or facts.settings) and facts.reads <= there
         if wanted:
             there |= facts.binds
             kept.append(node)

@@ -1,5 +1,5 @@
-// Cells and exercises run in the page, in a Python that session.mjs fetches when a button is first
-// pressed. This file makes the buttons and the editors, and keeps answers in this browser.
+// Cells and exercises run in the page, in a Python that session.mjs fetches at the first press.
+// This file makes buttons and editors, and keeps answers in this browser.
 (() => {
   const { page, base, python, exercises } = document.currentScript.dataset;
   if (!location.protocol.startsWith("http") || !window.Worker || !window.WebAssembly) return;
@@ -239,7 +239,7 @@
   function lead(figure) {
     const cell = cells.find(({ node }) => node.matches(`.tag_code-of-${figure.dataset.figure}`));
     if (!cell) return;
-    button(figure, "The code of this", () => {
+    button(figure.querySelector(".buttons"), "The code of this", () => {
       cell.node.querySelector("details:has(.cell_input)")?.setAttribute("open", "");
       cell.node.scrollIntoView({ block: "center" });
       cell.runs.focus({ preventScroll: true });
@@ -295,7 +295,8 @@
     "Control and Enter runs the code. Tab leaves the editor.");
   cells = nodes.map((node, index) => new Cell(node, index));
   all("details.gives").forEach(pair);
-  all(".interactive[data-figure]").forEach(lead);
+  // When interactive_figures.js has drawn them.
+  addEventListener("DOMContentLoaded", () => all(".interactive[data-figure]").forEach(lead));
   all(".live-note").forEach((note) => (note.hidden = false));
   all(".where-to-run").forEach(head);
   document.documentElement.dataset.live = cells.length;
