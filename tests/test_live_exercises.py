@@ -1,11 +1,11 @@
 """The exercises of the NumPy chapters are judged in the page's Python as they are here.
 
 That Python has 32 bits, another version, another NumPy, no threads and no floating-point flags.
-None of it may show: state, named mistake and sentences are compared to the letter, but for the
-type of integers in NumPy's own words about a reader's line. Of each exercise the stub and its
-small changes, the solution, the right answers and each position of each switch are judged; of
-combinations, of stored answers and of changed solutions only some.
-`JUDGED_EVERY=1 pytest tests/test_live_exercises.py` judges all of them, in an hour.
+None of it may show: state, named mistake and sentences are compared to the letter, but for what
+Python and NumPy themselves say in other words. Of each exercise the stub and its small changes,
+the solution, the right answers and each position of each switch are judged; of combinations, of
+stored answers and of changed solutions only some.
+`JUDGED_EVERY=1 pytest tests/test_live_exercises.py` judges all of them, which takes hours.
 """
 
 import os
@@ -19,7 +19,7 @@ from pyodide_in_node import run
 
 from companion.exercises.exercise import FunctionExercise
 
-EVERY = int(os.environ.get("JUDGED_EVERY", "10"))
+EVERY = int(os.environ.get("JUDGED_EVERY", "20"))
 EXERCISES = {e.key: e for topic in judged.TOPICS for e in judged.exercises(topic).values()}
 HERE = Path(__file__).parent
 COMPANION = HERE.parent / "companion"
@@ -54,19 +54,34 @@ def said():
         return said_here(), page.result()
 
 
-def as_here(verdict):
-    """A verdict of the page in words of this machine: an array of integers has 64 bits here."""
+WORDS = {  # of the page, and of other Pythons: what is not the checker's to say
+    "dtype('int32')": "dtype('int64')",  # integers of the usual size
+    "float division by zero": "division by zero",  # so before Python 3.14
+}
+# Differences over such a step are last digits alone, and exp rounds some of them otherwise on
+# other machines: whether one more fault beside it shows hangs on them.
+LAST_DIGITS = "step: 1e-16"
+
+
+def in_the_same_words(verdict):
+    """A verdict, where Python and NumPy say one thing in two ways."""
     state, mistake, message = verdict
-    return [state, mistake, message.replace("dtype('int32')", "dtype('int64')")]
+    for some, others in WORDS.items():
+        message = message.replace(some, others)
+    return [state, mistake, message]
 
 
 def differences(here, page):
     """Names of answers that are judged in one of two ways, or in one place alone."""
-    page = {name: as_here(verdict) for name, verdict in page.items()}
+    here, page = (
+        {name: in_the_same_words(verdict) for name, verdict in side.items()}
+        for side in (here, page)
+    )
     return {
         name: (here.get(name), page.get(name))
         for name in here | page
         if here.get(name) != page.get(name)
+        and not (name.startswith("more faults") and LAST_DIGITS in name)
     }
 
 
