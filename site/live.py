@@ -30,8 +30,8 @@ KERNEL = ("live/backend.py", "live/cells.py", "live/kernel.py", "drawings.py")
 CHECK = re.compile(r"^ex\.(\w+)\.check\(", re.MULTILINE)
 DIFFERS = (
     "Run a cell, change it, run it again: it runs in this page, with the cells above that it "
-    "needs. Two things differ there from Python on your machine: NumPy gives no warnings, and "
-    "<code>longdouble</code> has no more digits than <code>float64</code>."
+    "needs. NumPy differs there: it gives no warnings, its integers have 32 bits unless you "
+    "ask for more, and <code>longdouble</code> has no more digits than <code>float64</code>."
 )
 NOT_HERE = (
     "The cells of this chapter do not run in the page: they import PyTorch, TensorFlow or "

@@ -46,8 +46,8 @@ BESIDE = {
     "KeyboardInterrupt": "The cell stopped here.",
     "MemoryError": "The memory of the page's Python is at its end. Use smaller arrays.",
     "RecursionError": "A function called itself too often.",
-    "ModuleNotFoundError": "The page's Python has NumPy, SciPy, Matplotlib and mpmath. For "
-    "more, run the notebook on your machine.",
+    "ModuleNotFoundError": "The page's Python has NumPy, SciPy, Matplotlib, scikit-learn and "
+    "mpmath. For more, run the notebook on your machine.",
 }
 IN_A_PAGE = {
     "can't start new thread": "The page's Python has no threads.",
