@@ -211,7 +211,7 @@ def short_path_runs_alone(notebook):
 
 def _parsed(cell):
     """The symbols of a cell, and its tree, without lines that are IPython's alone."""
-    source = re.sub(r"^[%!].*", "", cell.source, flags=re.M)
+    source = re.sub(r"^(\s*)[%!].*", r"\1pass", cell.source, flags=re.M)
     return symtable.symtable(source, "cell", "exec"), ast.parse(source)
 
 
