@@ -30,8 +30,9 @@ KERNEL = ("live/backend.py", "live/cells.py", "live/kernel.py", "drawings.py")
 CHECK = re.compile(r"^ex\.(\w+)\.check\(", re.MULTILINE)
 DIFFERS = (
     "Run a cell, change it, run it again: it runs in this page, with the cells above that it "
-    "needs. NumPy differs there: it gives no warnings, its integers have 32 bits unless you "
-    "ask for more, and <code>longdouble</code> has no more digits than <code>float64</code>."
+    "needs. NumPy differs there: it does not notice when floats overflow, divide 0 by 0 or "
+    "take log(0), and so gives no warning; its usual integers have 32 bits; and "
+    "<code>longdouble</code> is another type."
 )
 NOT_HERE = (
     "The cells of this chapter do not run in the page: they import PyTorch, TensorFlow or "

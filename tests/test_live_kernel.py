@@ -1295,6 +1295,15 @@ def test_what_goes_wrong_ends_in_words(page, cell, words):
     assert page.run("1 + 1") == [("text", "2", "")]
 
 
+def test_of_a_deep_error_the_ends_are_shown(page):
+    cell = "def f(x):\n    return g(x)\n\n\ndef g(x):\n    return f(x + 1)\n\n\nf(0)"
+    page.run(cell)
+    lines = page.shown[-1][1].split("\n")
+    assert len(lines) < 60
+    assert lines[1] == '  File "<cell 1>", line 9, in <module>'
+    assert any(line.startswith("RecursionError: ") for line in lines[-3:])
+
+
 def test_a_long_error_is_cut(page):
     assert len(page.error("raise ValueError('x' * 10**6)")) <= kernel.MOST + 100
 

@@ -287,12 +287,18 @@ def in_words(error):
         theirs = itertools.dropwhile(lambda f: not f.filename.startswith("<cell "), trace.stack)
         own = [frame for frame in theirs if os.path.dirname(frame.filename) != HERE]
         trace.stack = traceback.StackSummary.from_list(own)
-        text = "".join(trace.format()).rstrip()
+        text = ends_of("".join(trace.format()).rstrip())
         hints = [hint for words, hint in IN_A_PAGE.items() if words in text]
     except BaseException:  # the text of an exception is code of the reader, too
         text, hints = f"{type(error).__name__}: its text cannot be read.", []
     hints += [BESIDE[type(error).__name__]] if type(error).__name__ in BESIDE else []
     return "\n".join([text, *hints])
+
+
+def ends_of(text):
+    """A text of many lines without those in its middle: of functions that call each other."""
+    lines = text.split("\n")
+    return "\n".join([*lines[:20], "  …", *lines[-30:]] if len(lines) > 60 else lines)
 
 
 def exported(sources, chosen):

@@ -194,7 +194,7 @@
     }
 
     async asked(question) {
-      this.tell(session?.isReady() ? "Running …" : "Starting Python, the first time 10 MB …");
+      this.tell(session?.isReady() ? "Running …" : "Starting Python, the first time 10 to 17 MB …");
       try {
         // Under a new name each time: a browser may keep a failure.
         session ??= await import(new URL(`session.mjs?${++tries}`, live));
