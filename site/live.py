@@ -31,7 +31,7 @@ CHECK = re.compile(r"^ex\.(\w+)\.check\(", re.MULTILINE)
 DIFFERS = (
     "Run a cell, change it, run it again: it runs in this page, with the cells above that it "
     "needs. NumPy differs there: it does not notice when floats overflow, divide 0 by 0 or "
-    "take log(0), and so gives no warning; its usual integers have 32 bits; and "
+    "take log(0), and so neither warns nor raises; its usual integers have 32 bits; and "
     "<code>longdouble</code> is another type."
 )
 NOT_HERE = (

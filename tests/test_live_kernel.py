@@ -1284,7 +1284,7 @@ def test_a_cell_that_is_no_python_is_in_the_way_if_it_seems_to_bind(page, broken
         ("raise KeyboardInterrupt", "The cell stopped here."),
         ("import no_such_module", "on your machine"),
         ('raise RuntimeError("can\'t start new thread")', "has no threads"),
-        ("def f():\n    f()\nf()", "called itself too often"),
+        ("def f():\n    f()\nf()", "Calls within calls went too deep"),
         ("raise MemoryError", "smaller arrays"),
         ("class E(Exception):\n    def __str__(self): raise SystemExit\nraise E", "E: "),
         ("raise type('E', (BaseException,), {'__str__': lambda self: 5})", "E: "),

@@ -8,6 +8,7 @@ answers that are meant to do harm and Python from elsewhere are in tests/test_li
 
 import gzip
 import itertools
+import json
 import re
 import subprocess
 import sys
@@ -442,6 +443,22 @@ def test_cells_of_each_kind_give_the_stored_output_in_any_order(chapter):
         cell.run()
         assert same(cell.words(), stored[kind]), kind
         assert re.fullmatch(r"Done in \d+\.\d s\.", cell.status.text_content())
+
+
+def test_all_that_is_shipped_can_be_imported(chapter):
+    lock = json.loads((ROOT / "tools" / "python_files.json").read_text(encoding="utf-8"))["lock"]
+    modules = {module for package in lock["packages"].values() for module in package["imports"]}
+    tops = sorted({module.partition(".")[0] for module in modules})
+    assert {"PIL", "numpy", "scipy", "sklearn"} <= set(tops)
+    cell = chapter.cell(LOGITS)
+    cell.run("".join(f"import {name}\n" for name in tops) + "print('all there')")
+    assert "all there" in "".join(cell.words())
+
+
+def test_an_exercise_without_its_last_line_says_so(chapter):
+    cell = chapter.cell("uniform_bits")
+    cell.run("uniform_bits = 2")
+    assert "the last line must be ex.uniform_bits.check" in cell.status.text_content()
 
 
 def test_an_edited_cell_counts_as_edited_for_those_below(chapter):

@@ -45,9 +45,9 @@ BESIDE = {
     "SystemExit": "The cell stopped here. The page's Python goes on.",
     "KeyboardInterrupt": "The cell stopped here.",
     "MemoryError": "The memory of the page's Python is at its end. Use smaller arrays.",
-    "RecursionError": "A function called itself too often.",
+    "RecursionError": "Calls within calls went too deep.",
     "ModuleNotFoundError": "The page's Python has NumPy, SciPy, Matplotlib, scikit-learn and "
-    "mpmath. For more, run the notebook on your machine.",
+    "mpmath. For other packages, run the notebook on your machine.",
 }
 IN_A_PAGE = {
     "can't start new thread": "The page's Python has no threads.",

@@ -9,6 +9,9 @@ const WORDS = {
     `end? ${RETRY}`,
   stopped: "Stopped.",
 };
+export const BUSY = "Another cell is running. Stop it first.";
+export const unchecked = (name) =>
+  `Nothing was checked: the last line must be ex.${name}.check(${name}).`;
 let worker, asked, count = 0, ready = false;
 
 export const isReady = () => ready;

@@ -44,10 +44,10 @@ async function boot() {
 
 // The packages that a cell imports, as far as there are such.
 async function load(py, modules) {
-  const missing = Object.entries(py.lockfile.packages)
-    .filter(([name, { imports }]) => imports.some((module) => modules.includes(module)) &&
+  const missing = Object.values(py.lockfile.packages)
+    .filter(({ name, imports }) => imports.some((module) => modules.includes(module)) &&
       !(name in py.loadedPackages))
-    .map(([name]) => name);
+    .map(({ name }) => name);
   if (!missing.length) return;
   self.postMessage({ id, kind: "loading", text: missing.join(", ") });
   await py.loadPackage(missing, { messageCallback() {}, errorCallback() {} });

@@ -65,7 +65,6 @@
     box.append(text.slice(end), "\n"); // a last line that is empty has a height, too
   }
 
-  const BUSY = "Another cell is running. Stop it first.";
   let session, said, tries = 0, cells = [];
   const say = (words) => (said.textContent = words);
 
@@ -171,7 +170,7 @@
     }
 
     async run() {
-      if (session?.isBusy()) return this.tell(BUSY);
+      if (session?.isBusy()) return this.tell(session.BUSY);
       this.running = true;
       this.label();
       const end = await this.asked({ ask: "run", k: this.index });
@@ -181,7 +180,8 @@
       const judged = this.shown?.querySelector(".check");
       if (this.exercise && judged?.matches(".check-correct"))
         store.set("yes", "solved", this.exercise);
-      const done = judged ? "" : `Done in ${end.seconds?.toFixed(1)} s.`;
+      const done = judged ? "" : this.exercise ? session.unchecked(this.exercise)
+        : `Done in ${end.seconds?.toFixed(1)} s.`;
       this.tell(end.text ?? (end.ok ? done : "Stopped at an error."));
       const heard = all(".live .output", this.node)
         .map((box) => described(box).join(" ") || box.innerText).join("\n");
@@ -268,7 +268,7 @@
   async function save() {
     const answered = mine().filter((cell) => cell.text !== cell.written);
     if (!answered.length || session?.isBusy())
-      return say(line.textContent = answered.length ? BUSY : "There is no answer yet. ");
+      return say(line.textContent = answered.length ? session.BUSY : "There is no answer yet. ");
     const chosen = answered.map((cell) => cell.index);
     const end = await answered[0].asked({ ask: "export", chosen });
     answered[0].tell("");
