@@ -102,7 +102,7 @@ def test_launch_buttons_lead_to_the_notebook(addressed):
 
 
 def test_binder_is_not_offered_where_it_lacks_what_a_chapter_imports(addressed):
-    (link,) = launch_links(addressed, "needs_torch")
+    (link,) = set(launch_links(addressed, "needs_torch"))  # a button, and a word in the text
     assert link.startswith("https://colab.research.google.com/")
 
 

@@ -446,8 +446,9 @@ def test_cells_of_each_kind_give_the_stored_output_in_any_order(chapter):
 
 
 def test_all_that_is_shipped_can_be_imported(chapter):
-    lock = json.loads((ROOT / "tools" / "python_files.json").read_text(encoding="utf-8"))["lock"]
-    modules = {module for package in lock["packages"].values() for module in package["imports"]}
+    text = (ROOT / "tools" / "python_files.json").read_text(encoding="utf-8")
+    packages = json.loads(text)["lock"]["packages"].values()
+    modules = {module for package in packages for module in package["imports"]}
     tops = sorted({module.partition(".")[0] for module in modules})
     assert {"PIL", "numpy", "scipy", "sklearn"} <= set(tops)
     cell = chapter.cell(LOGITS)
