@@ -118,7 +118,7 @@
     changed() {
       const same = this.text === this.written;
       coloured(this.letters, this.text);
-      this.resets.hidden = same && !this.shown;
+      this.resets.hidden = this.running || (same && !this.shown);
       if (this.exercise) store.set(same ? null : this.text, "answer", this.exercise);
     }
 
@@ -144,7 +144,6 @@
     }
 
     reset() {
-      if (this.running) session.stop();
       if (this.editor) this.editor.value = this.written;
       this.clear(false);
       if (this.editor) this.changed();
@@ -171,7 +170,7 @@
 
     async run() {
       if (session?.isBusy()) return this.tell(session.BUSY);
-      this.running = true;
+      this.running = this.resets.hidden = true;
       this.label();
       const end = await this.asked({ ask: "run", k: this.index });
       this.running = false;
