@@ -152,7 +152,7 @@ def test_parts_are_timed_beside_what_they_explain():
     assert set(parts.EXPLAINED) <= set(times)
     assert all(0 < seconds < 1e-6 for seconds in times.values())
     five = [times[name] for name in ("max", "subtract", "exp", "sum", "divide")]
-    assert times["exp"] > sum(five) / 2 > times["copy"]
+    assert times["exp"] == max(five) > times["copy"]
     assert all(r["quartiles"][0] <= r["seconds"] <= r["quartiles"][1] for r in found)
     assert times["softmax plainly"] > times["exp"]
 

@@ -27,7 +27,7 @@ ROUNDS = int(os.environ.get("ULPS_ROUNDS", "600"))
 LONGEST = 100_000
 # Bounds in ulps. "entries" are those of softmax, and of the gradient where the label is not;
 # "logs" are logsumexp, log_softmax, the loss, and the gradient at the label.
-BOUND = {companion: {"entries": 23, "logs": 18}, compiled: {"entries": 9, "logs": 9}}
+BOUND = {companion: {"entries": 23, "logs": 18}, compiled: {"entries": 10, "logs": 9}}
 # The worst rows found: number of classes, of entries 0 and of entries `a`; `a`, and `b` of all
 # the rest; the order (0: as written, -1: backwards, else the seed of a permutation).
 WORST = {

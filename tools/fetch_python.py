@@ -164,7 +164,9 @@ def _fetched(wanted):
 
 def _written(wanted):
     """The files that are made here: name -> content. The lock is the last of all."""
-    versions = {"pyodide": wanted["pyodide"], "python": wanted["lock"]["info"]["python"]}
+    # Without the last part: Pyodide's list says another than its Python does.
+    python = wanted["lock"]["info"]["python"].rpartition(".")[0]
+    versions = {"pyodide": wanted["pyodide"], "python": python}
     packages = [f"{e['name']} {e['version']}" for e in wanted["lock"]["packages"].values()]
     text = LICENCES.read_text(encoding="utf-8")
     for key, value in {**versions, "packages": "\n  ".join(packages)}.items():

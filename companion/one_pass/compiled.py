@@ -5,9 +5,9 @@ What that leaves to the core is left to it here, and so are rows of one class an
 a finite maximum. The first call of a function with a dtype compiles it, which takes seconds.
 
 How near. Searches for the worst rows of at most 100,000 classes, one large logit and many whose
-exponentials are about half an ulp of 1, found results within 9 ulps of the exact ones and 32 of
-the core's, whose own rounding is most of that. What comes before is not counted: the gap of a
-logit to the largest is rounded, and half an ulp of a gap g is g / 4 to g ulps of its
+exponentials are about half an ulp of 1, found results within 10 ulps of the exact ones and 32
+of the core's, whose own rounding is most of that. What comes before is not counted: the gap of
+a logit to the largest is rounded, and half an ulp of a gap g is g / 4 to g ulps of its
 exponential, here as in the core. Exponentials below the smallest normal number are each off by
 as much as the smallest number of the type, and so are the sums of such.
 

@@ -13,7 +13,6 @@ import base64
 import builtins
 import io
 import itertools
-import json
 import linecache
 import math
 import os
@@ -24,7 +23,8 @@ import traceback
 import types
 import warnings
 from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
-from time import monotonic  # by name: a reader may rebind that of the module
+from json import dumps, loads  # by name, as the next: a reader may rebind those of the module
+from time import monotonic
 
 import cells
 import numpy as np
@@ -81,12 +81,12 @@ class Kernel:
 
     def plan(self, sources, k):
         """Find what to run for cell k. JSON in and out: the packages that must be there."""
-        self.sources, self.k = json.loads(sources), k
+        self.sources, self.k = loads(sources), k
         self.steps = cells.plan(self.sources, k)
         statements = [node for _, body in self.steps for node in body or ()]
         inner = [part for node in statements for part in ast.walk(node)]
         wanted = cells.packages_of(inner) | cells.packages(self.sources[k])
-        return json.dumps(sorted(wanted))
+        return dumps(sorted(wanted))
 
     def run(self):
         """Run what was planned. True if nothing was raised."""
@@ -101,7 +101,7 @@ class Kernel:
 
     def export(self, sources, chosen):
         """A script of some cells and what they need, as the checker's command line takes it."""
-        return exported(json.loads(sources), json.loads(chosen))
+        return exported(loads(sources), loads(chosen))
 
     def execute(self, i, body, main, silent=False):
         """Run a cell, or those of its statements. A silent one shows nothing but its error."""
