@@ -221,7 +221,7 @@ HARMFUL = {
     "other checker": ("ex.softmax.check = lambda answer: 1", "FrozenInstanceError"),
     "shallow": ("import sys\nsys.setrecursionlimit(60)\n1", "1"),
     "a hook": ("import sys\nsys.settrace(lambda *a: 1 / 0)\n1", "ZeroDivisionError|1"),
-    "nothing to show": ("x = 1", "Done"),
+    "nothing to show": ("x = 1", "the last line must be"),
 }
 
 

@@ -179,9 +179,8 @@
       const judged = this.shown?.querySelector(".check");
       if (this.exercise && judged?.matches(".check-correct"))
         store.set("yes", "solved", this.exercise);
-      const done = judged ? "" : this.exercise ? session.unchecked(this.exercise)
-        : `Done in ${end.seconds?.toFixed(1)} s.`;
-      this.tell(end.text ?? (end.ok ? done : "Stopped at an error."));
+      this.tell(end.text ?? (!end.ok ? "Stopped at an error." : judged ? "" : this.exercise
+        ? session.unchecked(this.exercise) : `Done in ${end.seconds.toFixed(1)} s.`));
       const heard = all(".live .output", this.node)
         .map((box) => described(box).join(" ") || box.innerText).join("\n");
       say(`${this.name}: ${heard.slice(-600)} ${this.status.textContent}`);
