@@ -122,6 +122,24 @@ def chromium():
         yield running
 
 
+@pytest.fixture(scope="module")
+def site(html):
+    """The address of the built book, served as a host of files does."""
+    from live_page import site_of
+
+    with site_of(html) as address:
+        yield address
+
+
+@pytest.fixture
+def visit(site, chromium):
+    """`visit(name)`: opens a page in a browser that remembers nothing."""
+    from live_page import visiting
+
+    with visiting(chromium, site) as visit:
+        yield visit
+
+
 def use_in_place_of_the_core(name):
     """Let `companion.softmax` and the others be those of another module, on blocks of any size.
 

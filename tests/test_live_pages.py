@@ -18,7 +18,7 @@ import layout
 import pytest
 from judged import ANSWERS, typed
 from judged import exercises as exercises_of
-from live_page import CHAPTERS, CHECK, STORED, site_of, sources, visiting
+from live_page import CHAPTERS, CHECK, STORED, sources, visiting
 from test_browser import ROOT, SETTINGS, Visit, faults
 
 from companion.exercises.result import State
@@ -42,23 +42,10 @@ WITHOUT_BUTTONS = ("distillation", "framework_equivalents", "pitfalls")
 WIDE = "wider than its box: long long"  # what a test prints may be wider, and scrolls
 ZOOMED = (640, "light")  # a window of 1280 pixels at 200 %
 # What the runner adds to a page.
-OURS = (".live-bar", ".live-editor", ".live-note", ".live-progress", ".live-said", ".live-code")
+OURS = tuple(f".live-{part}" for part in "bar button editor note progress said".split())
 # One cell of each kind: print, a prompt's, figure, source, SciPy, digits.
 KINDS = ("shares:", "tied = ", "smooth version", "show_source(", "brentq", "data = digits()")
 LOGITS, SHARES = "logits = np.array([[2", "shares:"  # the second needs the first
-
-
-@pytest.fixture(scope="module")
-def site(html):
-    with site_of(html) as address:
-        yield address
-
-
-@pytest.fixture
-def visit(site, chromium):
-    """`visit(name)`: opens a page in a browser that remembers nothing."""
-    with visiting(chromium, site) as visit:
-        yield visit
 
 
 @pytest.fixture(scope="module")

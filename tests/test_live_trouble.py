@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from live_page import site_of, visiting
+from live_page import visiting
 from test_live_pages import START, answer
 
 UNLOADED = "Python could not be loaded. Is there a connection?"
@@ -21,18 +21,6 @@ NUMPY = re.compile(r"/numpy-[^/]*\.whl$")
 MATPLOTLIB = re.compile(r"/matplotlib-[^/]*\.whl$")
 STANDSTILL = 3  # seconds; the loops below take five
 PORTAL = {"status": 200, "content_type": "text/html", "body": "<h1>Please sign in</h1>"}
-
-
-@pytest.fixture(scope="module")
-def site(html):
-    with site_of(html) as address:
-        yield address
-
-
-@pytest.fixture
-def visit(site, chromium):
-    with visiting(chromium, site) as visit:
-        yield visit
 
 
 @pytest.fixture(scope="module")

@@ -175,7 +175,7 @@
       const end = await this.asked({ ask: "run", k: this.index });
       this.running = false;
       for (const cell of cells) cell.label();
-      // Where Python did not begin, the stored output stays.
+      this.output();
       const judged = this.shown?.querySelector(".check");
       if (this.exercise && judged?.matches(".check-correct"))
         store.set("yes", "solved", this.exercise);
@@ -206,11 +206,14 @@
 
     record(record) {
       if (record.kind === "loading") this.tell(`Loading ${record.text} …`);
-      else if (record.kind === "begun") this.tell("Running …"), this.output();
-      else session.append(this.shown, record, this.alt(record.plain), coloured);
+      else if (record.kind === "begun") this.tell("Running …"), this.begun = true;
+      else this.output(), session.append(this.shown, record, this.alt(record.plain), coloured);
     }
 
+    // As late as can be: until then the old one keeps the page still.
     output() {
+      if (!this.begun) return;
+      this.begun = false;
       this.clear(true);
       this.shown = add(this.node, "div", { class: "cell_output live" });
     }
