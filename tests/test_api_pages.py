@@ -40,6 +40,7 @@ EXERCISES = {
     "result.State",
     "result.Result",
     "result.Result.as_dict",
+    "result.Result.head",
     "result.Result.message",
 }
 

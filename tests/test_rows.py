@@ -89,4 +89,4 @@ def test_a_fault_stops_the_build(tmp_path, fault, words):
 
 
 def test_an_address_is_letters_of_any_language_and_digits():
-    assert rows.address_of("phrase", ["clip 防 log0"]) == "phrase-clip-防-log0"
+    assert rows.address_of("phrase", ["clip 防 log0"], "") == "phrase-clip-防-log0"

@@ -16,24 +16,61 @@ from pathlib import Path
 from companion.exercises import TOPICS
 from companion.exercises.judge import MEMORY, TIMEOUT, exercises_of, judge
 from companion.exercises.result import State
+from companion.exercises.says import ENGLISH, say
 
 ALL_RIGHT, NOT_ALL, COULD_NOT = 0, 1, 2
+PROGRAM = "python -m companion.exercises"
+ABOUT = "The exercises of the book: a list of them, and a judge of answers."
+EXAMPLES = """    {program} list
+    {program} check work/ --json results.json --points points.toml"""
+ENDS = "Ends with 0 if all is right, 1 if not, 2 if something could not be judged."
+HELP = {
+    "list": "all exercises, with minutes",
+    "one topic": "only this chapter",
+    "check": "judge notebooks, scripts, folders",
+    "paths": ".ipynb, .py, or a folder",
+    "topic": "chapter; may be repeated",
+    "json": "write results as JSON",
+    "junit": "write results as JUnit XML",
+    "markdown": "append a table",
+    "points": "only these exercises; add up points",
+    "seed": "of the fresh random calls",
+    "timeout": "for each exercise (default %(default)g)",
+    "memory": "address space of a submission (default %(default)g)",
+}
+OPTIONS = {  # of check
+    "topic": {"action": "append", "default": []},
+    "json": {"type": Path, "metavar": "OUT"},
+    "junit": {"type": Path, "metavar": "OUT"},
+    "markdown": {"type": Path, "metavar": "OUT"},
+    "points": {"type": Path, "metavar": "FILE.toml"},
+    "seed": {"type": int},
+    "timeout": {"type": float, "default": TIMEOUT, "metavar": "SECONDS"},
+    "memory": {"type": float, "default": MEMORY, "metavar": "GIB"},
+}
+SUMMARY = "{correct} of {of} correct (seed {seed})."
+WITH_POINTS = "{correct} of {of} correct, {points:g} of {of_points:g} points (seed {seed})."
 
 
-def main(arguments=None):
+def main(arguments=None, language=ENGLISH, program=PROGRAM):
     """Run a command.
 
     Parameters
     ----------
     arguments : list of str, optional
         Those of the process, if left out.
+    language : Language
+        Of all that is printed, but for errors of use.
+    program : str
+        The name under which it was called.
 
     Returns
     -------
     int
         0 all right, 1 not all, 2 could not be judged.
     """
-    options = _parser().parse_args(arguments)
+    options = _parser(language, program).parse_args(arguments)
+    options.language = language
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a check mark must not end it on any terminal
             stream.reconfigure(errors="replace")
@@ -44,30 +81,20 @@ def main(arguments=None):
         return COULD_NOT
 
 
-def _parser():
+def _parser(language, program):
     parser = argparse.ArgumentParser(
-        prog="python -m companion.exercises",
-        description=__doc__,
+        prog=program,
+        description=f"{language(ABOUT)}\n\n{EXAMPLES.format(program=program)}\n\n{language(ENDS)}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True, metavar="list | check")
-    listing = commands.add_parser("list", help="all exercises, with minutes")
-    listing.add_argument("--topic", action="append", help="only this chapter")
+    listing = commands.add_parser("list", help=language(HELP["list"]))
+    listing.add_argument("--topic", action="append", help=language(HELP["one topic"]))
     listing.set_defaults(run=_list)
-    check = commands.add_parser("check", help="judge notebooks, scripts, folders")
-    check.add_argument("paths", nargs="+", metavar="FILE", help=".ipynb, .py, or a folder")
-    check.add_argument("--topic", action="append", default=[], help="chapter; may be repeated")
-    check.add_argument("--json", type=Path, metavar="OUT", help="write results as JSON")
-    check.add_argument("--junit", type=Path, metavar="OUT", help="write results as JUnit XML")
-    check.add_argument("--markdown", type=Path, metavar="OUT", help="append a table")
-    check.add_argument(
-        "--points", type=Path, metavar="FILE.toml", help="only these exercises; add up points"
-    )
-    check.add_argument("--seed", type=int, help="of the fresh random calls")
-    check.add_argument("--timeout", type=float, default=TIMEOUT, metavar="SECONDS",
-                       help="for each exercise (default %(default)g)")  # fmt: skip
-    check.add_argument("--memory", type=float, default=MEMORY, metavar="GIB",
-                       help="address space of a submission (default %(default)g)")  # fmt: skip
+    check = commands.add_parser("check", help=language(HELP["check"]))
+    check.add_argument("paths", nargs="+", metavar="FILE", help=language(HELP["paths"]))
+    for name, settings in OPTIONS.items():
+        check.add_argument(f"--{name}", help=language(HELP[name]), **settings)
     check.set_defaults(run=_check)
     return parser
 
@@ -75,7 +102,8 @@ def _parser():
 def _list(options):
     for topic in options.topic or TOPICS:
         for e in exercises_of(topic).values():
-            print(f"{e.key:42} {e.kind:10} {e.minutes:3} min  {e.trains}")
+            kind, trains = options.language(e.kind), options.language(e.trains)
+            print(f"{e.key:42} {kind:10} {e.minutes:3} min  {trains}")
     return ALL_RIGHT
 
 
@@ -83,7 +111,7 @@ def _check(options):
     points = _points(options.points)
     results = judge(
         *options.paths, topics=options.topic, only=points, seed=options.seed,
-        timeout=options.timeout, memory=options.memory,
+        timeout=options.timeout, memory=options.memory, language=options.language,
     )  # fmt: skip
     if not results:
         raise ValueError("nothing to judge: no exercise of the points file is in these files.")
@@ -92,7 +120,7 @@ def _check(options):
         where = f"{result.file}: " if several else ""
         print(f"{where}{result.exercise}: {result}")
     summary = _summary(results, points)
-    print(_in_words(summary))
+    print(_in_words(summary, options.language))
     if options.json:
         data = summary | {"results": [result.as_dict() for result in results]}
         options.json.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
@@ -100,7 +128,7 @@ def _check(options):
         _junit(results).write(options.junit, encoding="utf-8", xml_declaration=True)
     if options.markdown:
         with options.markdown.open("a", encoding="utf-8") as file:
-            file.write(_markdown(results, summary))
+            file.write(_markdown(results, summary, options.language))
     if any(result.state is State.COULD_NOT_JUDGE for result in results):
         return COULD_NOT
     return ALL_RIGHT if all(results) else NOT_ALL
@@ -136,20 +164,17 @@ def _summary(results, points):
     return summary
 
 
-def _in_words(summary):
-    text = f"{summary['correct']} of {summary['of']} correct"
-    if "points" in summary:
-        text += f", {summary['points']:g} of {summary['of_points']:g} points"
-    return f"{text} (seed {summary['seed']})."
+def _in_words(summary, language):
+    return language(say(WITH_POINTS if "points" in summary else SUMMARY, **summary))
 
 
-def _markdown(results, summary):
+def _markdown(results, summary, language):
     rows = [
-        f"| {result.exercise} | {result.state.value} | {_in_a_cell(result.message)} |"
+        f"| {result.exercise} | {result.head} | {_in_a_cell(result.message)} |"
         for result in results
     ]
-    head = ["| exercise | | |", "| --- | --- | --- |"]
-    return "\n".join([*head, *rows, "", _in_words(summary), ""])
+    head = [f"| {language('exercise')} | | |", "| --- | --- | --- |"]
+    return "\n".join([*head, *rows, "", _in_words(summary, language), ""])
 
 
 def _in_a_cell(text):

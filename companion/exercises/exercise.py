@@ -11,7 +11,6 @@ import numbers
 import re
 import secrets
 import sys
-import textwrap
 import tracemalloc
 import types
 from collections.abc import Callable
@@ -29,7 +28,7 @@ from companion.exercises.running import (
     outcomes_of,
     same_numbers,
 )
-from companion.exercises.says import say, together
+from companion.exercises.says import ENGLISH, Language, say, together, wrapped
 from companion.exercises.shortcuts import library_call
 from companion.exercises.switches import (
     Mistake,
@@ -42,6 +41,8 @@ from companion.exercises.switches import (
 __all__ = ["ChoiceExercise", "Exercise", "FunctionExercise", "Mistake", "NumberExercise"]
 __all__ += ["Seen", "Switch"]
 
+FOLDED_HINT = "Hint {number} of {all}"
+A_HINT = "Hint {number} of {all}."
 THREE_DIGITS = 2e-3  # a number in three digits is off by less
 
 
@@ -76,6 +77,8 @@ class Exercise:
         What is learnt, in a few words.
     rtol, atol : float
         How near is right, as in numpy.allclose.
+    language : Language
+        In which its texts are shown; they are stored in English.
     """
 
     name: str
@@ -91,11 +94,13 @@ class Exercise:
     trains: str = field(default="", kw_only=True)
     rtol: float = field(default=1e-9, kw_only=True)
     atol: float = field(default=1e-12, kw_only=True)
+    language: Language = field(default=ENGLISH, kw_only=True)
 
     kind = "an exercise"
 
     def __repr__(self):
-        return f"<{self.key}: {self.kind}, {self.minutes} minutes>"
+        text = "<{key}: {kind}, {minutes} minutes>"
+        return self.language(say(text, key=self.key, kind=say(self.kind), minutes=self.minutes))
 
     @property
     def key(self):
@@ -124,7 +129,9 @@ class Exercise:
         # code has run elsewhere, so what is caught here is a fault of the checker.
         except Exception as error:
             result = words.our_fault(error)
-        result = dataclasses.replace(result, exercise=self.key, seed=seed)
+        result = dataclasses.replace(
+            result, exercise=self.key, seed=seed, language=self.language
+        )
         overview.remember(result)
         if _is_a_bare_line_of_a_script(sys._getframe(1)):
             print(result)
@@ -152,7 +159,9 @@ class Exercise:
             raise ValueError(f"{self.name} has no hints.")
         if number not in range(1, len(self.hints) + 1):
             raise ValueError(f"hint number must lie in 1..{len(self.hints)}; got {number}.")
-        return Text(f"Hint {number} of {len(self.hints)}. {self.hints[number - 1]}")
+        hint = say(self.hints[number - 1])
+        said = say(A_HINT, number=number, all=len(self.hints)), hint
+        return Text(self.language.joined(said))
 
     def solution(self):
         """Show the source of a right answer.
@@ -162,8 +171,9 @@ class Exercise:
         Source
             Highlighted in a notebook.
         """
-        comment = "\n".join(f"# {line}" for line in textwrap.wrap(self.why, 86))
-        return Source(f"{comment}\n{self.answer.strip()}")
+        lines = wrapped(self.language(self.why), 86)
+        comment = "\n".join(f"# {line}" for line in lines)
+        return Source(f"{comment}\n{self.language(self.answer.strip())}")
 
     def build(self, source=None):
         """The object that a source defines under this exercise's name.
@@ -208,15 +218,16 @@ class Exercise:
         str
         """
         parts = [
-            f"<details><summary>Hint {i} of {len(self.hints)}</summary>\n\n{hint}\n\n</details>"
+            (say(FOLDED_HINT, number=i, all=len(self.hints)), self.language(hint))
             for i, hint in enumerate(self.hints[:hints], start=1)
         ]
         if solution:
-            parts.append(
-                "<details><summary>Solution</summary>\n\n"
-                f"```python\n{self.answer.strip()}\n```\n\n{self.why}\n\n</details>"
-            )
-        return "\n\n".join(parts)
+            code = f"```python\n{self.language(self.answer.strip())}\n```"
+            parts.append((say("Solution"), f"{code}\n\n{self.language(self.why)}"))
+        return "\n\n".join(
+            f"<details><summary>{self.language(title)}</summary>\n\n{text}\n\n</details>"
+            for title, text in parts
+        )
 
     def _judge(self, answer, seed):
         missing = self.unavailable()
@@ -437,7 +448,7 @@ class FunctionExercise(Exercise):
         if any(outcome.changed for outcome in outcomes):
             return Result(State.NOT_YET, words.CHANGED)
         if seen.shortcut:
-            return Result(State.SHORTCUT, say(words.SHORTCUT, call=seen.shortcut))
+            return Result(State.SHORTCUT, words.takes_a_shortcut(seen.shortcut))
         if self.lean and (ended.timed_out or seen.memory > self.lean.bytes):
             return Result(State.NOT_YET, self.lean.message, "memory")
         return Result(State.CORRECT, self._praise(outcomes, task))
@@ -459,7 +470,8 @@ class FunctionExercise(Exercise):
         if len(fits) == 1 or (said and len(said) == len(fits[0])):
             return Result(State.NOT_YET, (*together(said), *about_form), name_of(fits[0]))
         if first.raised:
-            return Result(State.RAISED, (first.text, *said, *about_form))
+            error = words.raised(first.text, *(first.place or ()))
+            return Result(State.RAISED, (error, *said, *about_form))
         difference = words.difference(self, task, outcomes, right)
         return Result(State.NOT_YET, (*said, *difference, *about_form))
 
@@ -547,7 +559,8 @@ class NumberExercise(Exercise):
         if self._is_near(got, right):
             if seen.kind in ("str", "list", "tuple"):
                 return Result(State.NOT_YET, note)
-            return Result(State.CORRECT, (say("{n} = {v:.6g}.", n=self.name, v=right), *note))
+            said = say("{name} = {value:.6g}.", name=self.name, value=right)
+            return Result(State.CORRECT, (said, *note))
         for mistake in self.mistakes:
             if self._is_near(got, mistake.gives):
                 return Result(State.NOT_YET, (mistake.sentence, *note), mistake.name)
@@ -619,8 +632,9 @@ class ChoiceExercise(Exercise):
     def _letter(self, text):
         """The one letter of an option in a text: "B", " (b) ", "b.", "option b", its words."""
         for letter, option in self.options.items():
-            if text.strip().lower().rstrip(".") == option.lower().rstrip("."):
-                return letter
+            for own in (option, self.language(option)):
+                if text.strip().lower().rstrip(".。") == own.lower().rstrip(".。"):
+                    return letter
         said = re.findall(r"[a-z]+", text.lower())
         left = [word for word in said if word not in words.BESIDE_A_LETTER]
         return left[0] if len(left) == 1 and left[0] in self.options else None

@@ -35,7 +35,7 @@ from companion.exercises import words
 from companion.exercises.exercise import Exercise, FunctionExercise, Seen, Task
 from companion.exercises.result import Result, State
 from companion.exercises.running import COPIED, Limited, Outcome
-from companion.exercises.says import say
+from companion.exercises.says import ENGLISH, say
 from companion.exercises.self_test import SelfTest
 from companion.exercises.submission import needed, read
 
@@ -70,7 +70,9 @@ def exercises_of(topic):
     raise ValueError(f"topic must be a chapter or a module with exercises; got {topic!r}.")
 
 
-def judge(*paths, topics=(), only=None, seed=None, timeout=TIMEOUT, memory=MEMORY):
+def judge(
+    *paths, topics=(), only=None, seed=None, timeout=TIMEOUT, memory=MEMORY, language=ENGLISH
+):
     """Judge notebooks, scripts and folders.
 
     Parameters
@@ -87,6 +89,8 @@ def judge(*paths, topics=(), only=None, seed=None, timeout=TIMEOUT, memory=MEMOR
         In seconds, for each exercise: the cells that it needs, and all calls.
     memory : float
         In GiB of address space (not on Windows).
+    language : Language
+        Of the sentences.
 
     Returns
     -------
@@ -100,7 +104,7 @@ def judge(*paths, topics=(), only=None, seed=None, timeout=TIMEOUT, memory=MEMOR
     """
     seed = secrets.randbelow(10**6) if seed is None else seed
     tasks = [
-        (submission, exercise)
+        (submission, dataclasses.replace(exercise, language=language))
         for submission in submissions(paths, topics)
         for topic in topics or submission.topics()
         for exercise in exercises_of(topic).values()
@@ -110,7 +114,9 @@ def judge(*paths, topics=(), only=None, seed=None, timeout=TIMEOUT, memory=MEMOR
         judged = list(pool.map(lambda task: judge_one(*task, seed, timeout, memory), tasks))
     missing = sorted(set(only or ()) - {result.exercise for result in judged})
     text = say("No file holds the exercises of this chapter.")
-    return judged + [Judged(State.NOT_ATTEMPTED, text, None, key, seed) for key in missing]
+    return judged + [
+        Judged(State.NOT_ATTEMPTED, text, None, key, seed, language=language) for key in missing
+    ]
 
 
 def submissions(paths, topics=()):
@@ -175,8 +181,9 @@ def judge_one(submission, exercise, seed=0, timeout=TIMEOUT, memory=MEMORY):
     except Exception as error:
         result = words.our_fault(error)
     return Judged(
-        result.state, result.sentences, result.mistake, exercise.key, seed, str(submission.path)
-    )
+        result.state, result.sentences, result.mistake, exercise.key, seed,
+        file=str(submission.path), language=exercise.language,
+    )  # fmt: skip
 
 
 def _judge(submission, exercise, seed, timeout, memory):
@@ -197,18 +204,18 @@ def _judge(submission, exercise, seed, timeout, memory):
         return report
     try:
         data = json.loads(report)
-        ended = _ended(data)
+        ended, error = _ended(data), data["error"] and _error(*data["error"])
     except (ValueError, TypeError, KeyError):
         return words.spoiled_report()
     if not data["found"]:
-        text = str(data["error"] or say("{name} is not defined.", name=exercise.name))
-        return Result(State.RAISED, text)
+        missing = say("{name} is not defined.", name=exercise.name)
+        return Result(State.RAISED, words.raised(*error) if error else missing)
     return exercise.verdict(ended, task)
 
 
 def bare(exercise):
     """An exercise without anything that tells what is right."""
-    without = {"answer": "", "why": "", "reference": None, "hints": ()}
+    without = {"answer": "", "why": "", "reference": None, "hints": (), "language": ENGLISH}
     without |= {"mistakes": (), "also_right": ()}
     if isinstance(exercise, FunctionExercise):
         without |= {"family": None, "switches": (), "fresh": None, "probes": ()}
@@ -277,6 +284,11 @@ def _ended(data):
     )
 
 
+def _error(text, line):
+    """What the worker has seen of an error."""
+    return str(text), None if line is None else int(line)
+
+
 def _outcome(data):
     if not isinstance(data, dict):
         return data
@@ -287,6 +299,7 @@ def _outcome(data):
         None if like is None else _array(like),
         data["raised"],
         str(data["text"]),
+        None if data["place"] is None else (int(data["place"][0]), str(data["place"][1])),
         bool(data["changed"]),
     )
 

@@ -2,9 +2,9 @@
 
 import enum
 import html
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from companion.exercises.says import say
+from companion.exercises.says import ENGLISH, Language, say
 
 
 class State(enum.Enum):
@@ -37,6 +37,8 @@ class Result:
         "topic.name".
     seed : int, optional
         Of the fresh random call, for `check(answer, seed=...)`.
+    language : Language
+        In which it is printed.
 
     Examples
     --------
@@ -49,6 +51,7 @@ class Result:
     mistake: str | None = None
     exercise: str | None = None
     seed: int | None = None
+    language: Language = field(default=ENGLISH, compare=False, kw_only=True)
 
     def __post_init__(self):
         given = self.sentences
@@ -58,7 +61,12 @@ class Result:
     @property
     def message(self):
         """All sentences as one text."""
-        return " ".join(map(str, self.sentences))
+        return self.language.joined(self.sentences)
+
+    @property
+    def head(self):
+        """The state in words."""
+        return self.language(self.state.value)
 
     def as_dict(self):
         """What a grade book needs, as plain data.
@@ -86,11 +94,11 @@ class Result:
         return self.state is State.CORRECT
 
     def __repr__(self):
-        return f"{self.state.value} {self.message}".strip()
+        return f"{self.head}{self.language.space}{self.message}".strip()
 
     def _repr_html_(self):
         kind = self.state.name.lower().replace("_", "-")
         return (
             f'<div class="check check-{kind}" role="status">'
-            f"<strong>{self.state.value}</strong> {html.escape(self.message)}</div>"
+            f"<strong>{self.head}</strong> {html.escape(self.message)}</div>"
         )

@@ -44,7 +44,9 @@ class Outcome:
     raised : str or None
         Type of what the call raised.
     text : str
-        The error in words, with its place in the reader's code.
+        The error's type and the first line of its words. Empty if they cannot be read.
+    place : tuple or None
+        Where in the reader's code it arose: number and text of the line.
     changed : bool
         Whether an array among the arguments was changed.
 
@@ -59,6 +61,7 @@ class Outcome:
     like: np.ndarray | None = None
     raised: str | None = None
     text: str = ""
+    place: tuple | None = None
     changed: bool = False
 
     @property
@@ -170,7 +173,8 @@ def call(function, args, parts=1, copies=True):
         with np.errstate(all="ignore"):
             outcome = _describe(function(*given), parts)
     except BaseException as error:
-        outcome = Outcome(raised=type(error).__name__, text=_in_words(error, function))
+        text, place = _words_and_place(error, function)
+        outcome = Outcome(raised=type(error).__name__, text=text, place=place)
         if isinstance(error, NotImplementedError) and _stands_in(function, error):
             outcome.returned = "NotImplementedError"  # a stub of the reader's own
     outcome.changed = any(
@@ -239,11 +243,11 @@ def _numbers_in(thing):
     return None
 
 
-def _in_words(error, function):
+def _words_and_place(error, function):
     try:
-        return in_one_line(error) + place_of(error, function) + "."
+        return in_one_line(error), place_of(error, function)
     except BaseException:  # its __str__ is the reader's code, and may raise anything
-        return "An exception whose text cannot be read."
+        return "", None
 
 
 def in_one_line(error):
@@ -478,7 +482,7 @@ def _wait(thread, time_limit, done):
 
 
 def place_of(error, function):
-    """Where in the reader's own file or cell an error arose: `line 3: "return x / 0"`.
+    """Where in the reader's own file or cell an error arose: (3, "return x / 0").
 
     Parameters
     ----------
@@ -489,19 +493,19 @@ def place_of(error, function):
 
     Returns
     -------
-    str
-        Empty if it arose elsewhere.
+    tuple or None
+        Number and text of the line. None if it arose elsewhere.
 
     Examples
     --------
-    >>> place_of(ValueError(), print)
-    ''
+    >>> place_of(ValueError(), print) is None
+    True
     """
     if type(function) is not types.FunctionType:
-        return ""
+        return None
     function = vars(function).get("__wrapped__", function)  # one that was given tensors
     if type(function) is not types.FunctionType:
-        return ""
+        return None
     file = function.__code__.co_filename  # a cell of a notebook has a file of its own
     numbers = [
         frame.lineno
@@ -509,4 +513,4 @@ def place_of(error, function):
         if frame.filename == file
     ]
     text = linecache.getline(file, numbers[-1]).strip() if numbers else ""
-    return f' in line {numbers[-1]}: "{text}"' if text else ""
+    return (numbers[-1], text) if text else None

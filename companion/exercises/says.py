@@ -3,7 +3,16 @@
 A translation looks the template up and fills in the same values.
 """
 
+import re
+import textwrap
+import unicodedata
 from dataclasses import dataclass, field
+
+# A line may end after a blank, and after a Chinese character if no closing sign follows it.
+PIECES = re.compile(
+    r"[“（《]*[\u3400-\u9fff][，。：；、？！”）》…—]*"
+    r"| |[^ \u3400-\u9fff“（《]+[，。：；、？！”）》]*|[“（《]"
+)
 
 
 @dataclass(frozen=True)
@@ -27,10 +36,48 @@ class Sentence:
     values: dict = field(default_factory=dict)
 
     def __str__(self):
-        # Without values it is a plain text, and may hold braces.
-        return self.template.format(**self.values) if self.values else self.template
+        return ENGLISH(self)
 
     __repr__ = __str__
+
+
+@dataclass(frozen=True)
+class Language:
+    """How a sentence is said: in the words of its template, or in those of another language.
+
+    Parameters
+    ----------
+    words : dict
+        From an English template to another one with the same names in braces. What is not
+        in it is said in English.
+    space : str
+        What stands between two sentences.
+
+    Examples
+    --------
+    >>> say_it = Language({"{got} is too {side}.": "{got} {side}。", "large": "太大"}, "")
+    >>> say_it(say("{got} is too {side}.", got=3, side=say("large")))
+    '3 太大。'
+    """
+
+    words: dict = field(default_factory=dict)
+    space: str = " "
+
+    def __call__(self, said):
+        """A Sentence, or a text that is one, as a text in this language."""
+        said = say(said)
+        template = self.words.get(said.template, said.template)
+        if not said.values:  # it is a plain text, and may hold braces
+            return template
+        values = {k: self(v) if isinstance(v, Sentence) else v for k, v in said.values.items()}
+        return template.format(**values)
+
+    def joined(self, sentences):
+        """Several sentences as one text."""
+        return self.space.join(map(self, sentences))
+
+
+ENGLISH = Language()
 
 
 def say(template, **values):
@@ -53,6 +100,45 @@ def say(template, **values):
     3 is too large.
     """
     return template if isinstance(template, Sentence) else Sentence(template, values)
+
+
+def wrapped(text, columns):
+    """Lines of a text in which a Chinese character takes two columns and may end a line.
+
+    Parameters
+    ----------
+    text : str
+    columns : int
+        Of the longest line, if no word is longer.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> wrapped("每一行的最大值，z 的形状为 (N, K)。", 20)
+    ['每一行的最大值，z 的', '形状为 (N, K)。']
+    """
+    if text.isascii():
+        return textwrap.wrap(text, columns)
+    lines = [""]
+    for piece in PIECES.findall(text):
+        if lines[-1] and width(lines[-1] + piece.rstrip()) > columns:
+            lines.append("")
+        lines[-1] += piece if lines[-1] else piece.lstrip()
+    return [line.rstrip() for line in lines]
+
+
+def width(text):
+    """The columns that a text takes in a font of fixed width.
+
+    Examples
+    --------
+    >>> width("行 row")
+    6
+    """
+    return sum(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text)
 
 
 def together(sentences):

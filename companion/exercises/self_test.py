@@ -18,7 +18,7 @@ from companion.exercises import words
 from companion.exercises.exercise import Exercise, Seen, Task
 from companion.exercises.pristine import as_imported
 from companion.exercises.result import Result, State
-from companion.exercises.says import say
+from companion.exercises.says import ENGLISH, say
 
 STANDS = "Right as it stands."
 SET_LETTERS = "Set entries of {name} to letters in quotes, then run again."
@@ -132,11 +132,12 @@ class Item:
             raise ValueError(f"one letter must hold; got {found} of {self.asks!r}.")
         return found[0]
 
-    def shown(self, number):
+    def shown(self, number, language=ENGLISH):
         """The item in Markdown."""
         code = getattr(self.holds, "source", "").strip()
-        options = {"a": STANDS} | self.options
-        parts = [f"**{number}.** {self.asks}", *([f"```python\n{code}\n```"] if code else [])]
+        options = {k: language(said) for k, said in {"a": STANDS, **self.options}.items()}
+        asks = f"**{number}.** {language(self.asks)}"
+        parts = [asks, *([f"```python\n{code}\n```"] if code else [])]
         return "\n\n".join([*parts, "\n".join(f"- **{k}** {v}" for k, v in options.items())])
 
 
@@ -145,18 +146,17 @@ class Marks(Result):
     """A Result with a line for each item that was attempted."""
 
     def __repr__(self):
-        return "\n".join([f"{self.state.value} {self.sentences[0]}", *map(str, self._lines())])
+        first, *lines = map(self.language, self.sentences)
+        return "\n".join([f"{self.head}{self.language.space}{first}", *lines])
 
     def _repr_html_(self):
         kind = self.state.name.lower().replace("_", "-")
-        items = "".join(f"<li>{html.escape(str(line))}</li>" for line in self._lines())
+        first, *lines = (html.escape(self.language(said)) for said in self.sentences)
+        items = "".join(f"<li>{line}</li>" for line in lines)
         return (
-            f'<div class="check check-{kind}" role="status"><strong>{self.state.value}</strong>'
-            f" {html.escape(str(self.sentences[0]))}{items and f'<ul>{items}</ul>'}</div>"
+            f'<div class="check check-{kind}" role="status"><strong>{self.head}</strong>'
+            f" {first}{items and f'<ul>{items}</ul>'}</div>"
         )
-
-    def _lines(self):
-        return self.sentences[1:]
 
 
 @dataclass(frozen=True, repr=False)
@@ -190,7 +190,7 @@ class SelfTest(Exercise):
         str
         """
         chosen = list(enumerate(self.items, start=1))[first - 1 : last]
-        return "\n\n".join(item.shown(number) for number, item in chosen)
+        return "\n\n".join(item.shown(number, self.language) for number, item in chosen)
 
     def right(self):
         """The right letters, found by running.
@@ -210,7 +210,8 @@ class SelfTest(Exercise):
             return text
         right = self.right()
         reasons = [
-            f"- **{n}** {right[n]}: {item.says[right[n]]} [{item.see}](#{_anchor(item.see)})"
+            f"- **{n}** {right[n]}: {self.language(item.says[right[n]])} "
+            f"[{self.language(item.see)}](#{_anchor(item.see)})"
             for n, item in enumerate(self.items, start=1)
         ]
         return "\n".join([text.removesuffix("\n</details>"), *reasons, "", "</details>"])

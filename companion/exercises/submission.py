@@ -10,7 +10,7 @@ from pathlib import Path
 
 from companion.exercises import TOPICS
 
-IMPORT = re.compile(r"^\s*from\s+companion\.exercises\s+import\s+(\w+)", re.MULTILINE)
+IMPORT = re.compile(r"^\s*from\s+companion\.exercises(?:\.zh)?\s+import\s+(\w+)", re.MULTILINE)
 ASKS = {"check", "hint", "solution"}  # methods of an exercise: nothing that an answer needs
 # In Python 3.11.7 ast.parse keeps its depth in one place for all threads. If the garbage
 # collector gives way to another that parses, it raises SystemError (gh-106905).

@@ -12,7 +12,6 @@ from companion.exercises.says import say
 PASSED = "{count} checks passed."
 SINGLE = "Right to the seven digits of float32."
 CHANGED = "Your function changes its argument. Work on a new array, the caller needs the old."
-SHORTCUT = "It uses {call}, which does the work. Build it without."
 SET_A_NUMBER = "Set {name} to a number, then run again."
 SET_A_LETTER = "Set {name} to a letter in quotes, then run again."
 NO_NUMBER = "{name} could not be read as a number."
@@ -21,6 +20,17 @@ BESIDE_A_LETTER = ("option", "answer", "letter", "is")  # words that people writ
 MOST_SHOWN = 16  # numbers in the arguments of a call that is printed
 FOLDERS = re.compile(r"""(?<![\w.])(?:[A-Za-z]:)?[/\\]+(?:[^\s/\\'"]+[/\\]+)+""")  # of a path
 FRAMEWORKS = {"torch": "PyTorch", "tensorflow": "TensorFlow"}
+KINDS_OF_FORM = {
+    "bool": "a bool",
+    "bool (bool)": "a bool",
+    "ndarray (bool)": "an array of bools",
+    "EagerTensor": "a tensor of TensorFlow",
+    "NoHistory": "a number without its history",
+    "Parameter": "a tensor of PyTorch",
+    "Tensor": "a tensor of PyTorch",
+    "list": "a list",
+    "tuple": "a tuple",
+}
 FORMS = {
     "list": "np.array(...) makes an array of a list.",
     "tuple": "np.array(...) makes an array of a tuple.",
@@ -68,6 +78,23 @@ def _for_a_report(error):
         return text + "".join(lines[-1:])
     except Exception:  # nothing may fail here, whatever the error is
         return type(error).__name__
+
+
+def raised(text, line=None, code=None):
+    """What an error of the reader's code says, and where it arose.
+
+    Examples
+    --------
+    >>> raised("ZeroDivisionError: division by zero", 3, "return x / 0")
+    ZeroDivisionError: division by zero in line 3: "return x / 0".
+    """
+    if not text:
+        return say("An exception whose text cannot be read.")
+    if line is None:
+        return say("{error}.", error=text)
+    if code is None:
+        return say("{error} in line {line}.", error=text, line=line)
+    return say('{error} in line {line}: "{code}".', error=text, line=line, code=code)
 
 
 def framework_is_missing(framework):
@@ -125,26 +152,22 @@ def right_numbers_in(form):
     """All numbers are right, but not of a kind that others can compute with."""
     return say(
         "The numbers are right, but they come as {form}: {mend}",
-        form=_a(form),
+        form=say(KINDS_OF_FORM[form]),
         mend=say(FORMS[form]),
     )
 
 
+def takes_a_shortcut(call):
+    """Of "softmax of companion", which does the work."""
+    name, _, library = str(call).partition(" of ")
+    call = say("{name} of {library}", name=name, library=library)
+    return say("It uses {call}, which does the work. Build it without.", call=call)
+
+
 def come_in(form):
     """A remark beside what is wrong."""
-    return say("They come as {form}, too: {mend}", form=_a(form), mend=say(FORMS[form]))
-
-
-def _a(form):
-    return {
-        "bool": "a bool",
-        "bool (bool)": "a bool",
-        "ndarray (bool)": "an array of bools",
-        "EagerTensor": "a tensor of TensorFlow",
-        "NoHistory": "a number without its history",
-        "Parameter": "a tensor of PyTorch",
-        "Tensor": "a tensor of PyTorch",
-    }.get(form, f"a {form}")
+    kind = say(KINDS_OF_FORM[form])
+    return say("They come as {form}, too: {mend}", form=kind, mend=say(FORMS[form]))
 
 
 def difference(exercise, task, outcomes, right):
@@ -183,7 +206,7 @@ def _first_difference(exercise, shown, got, want):
     names = exercise.parts or ("",)
     near = exercise.rtol, exercise.atol
     for name, mine, theirs in zip(names, got.values, want.values, strict=True):
-        call = f"{name} of {shown}" if name else shown
+        call = say("{part} of {call}", part=name, call=shown) if name else shown
         if mine.shape != theirs.shape:
             return say(
                 "{call} has shape {got}; expected shape {wanted}.",
@@ -224,13 +247,15 @@ def _same_shapes(got, want):
 def _call(name, args, most):
     """A call as text, with arrays of at most `most` numbers in all printed whole."""
     size = sum(arg.size for arg in args if isinstance(arg, np.ndarray))
-    return f"{name}({', '.join(_short(arg, size > most) for arg in args)})"
+    values = {f"arg{i}": _short(arg, size > most) for i, arg in enumerate(args)}
+    listed = say(", ".join(f"{{{value}}}" for value in values), **values)
+    return say("{name}({args})", name=name, args=listed)
 
 
 def _short(arg, only_shape):
     if isinstance(arg, np.ndarray):
         if only_shape:
-            return f"array of shape {arg.shape}"
+            return say("array of shape {shape}", shape=arg.shape)
         text = np.array2string(arg, precision=4, separator=", ", floatmode="maxprec")
         return " ".join(text.split())
     return getattr(arg, "__name__", None) or repr(arg)

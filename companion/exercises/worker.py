@@ -100,8 +100,8 @@ def run_cells(cells, names):
     -------
     dict
         What is there at the end.
-    str or None
-        The last error, in words.
+    list or None
+        The last error: its words, and the line that raised it.
     """
     names["__name__"] = "submission"
     error = None
@@ -111,18 +111,18 @@ def run_cells(cells, names):
         try:
             exec(compile(cell, file, "exec", dont_inherit=True), names)
         except BaseException as caught:
-            error = in_words(caught, file)
+            error = text_and_line(caught, file)
     return names, error
 
 
-def in_words(error, file):
-    """ "ZeroDivisionError: division by zero in line 3"."""
+def text_and_line(error, file):
+    """["ZeroDivisionError: division by zero", 3]; no text if it cannot be read."""
     try:
         line = error.lineno if isinstance(error, SyntaxError) else _line_in(error, file)
         text = str(error.msg if isinstance(error, SyntaxError) else error).split("\n")[0][:200]
-        return f"{type(error).__name__}: {text}" + (f" in line {line}" if line else "") + "."
+        return [f"{type(error).__name__}: {text}", line or None]
     except BaseException:
-        return "An exception whose text cannot be read."
+        return ["", None]
 
 
 def _line_in(error, file):
@@ -166,6 +166,7 @@ def _outcome(outcome):
         "like": None if outcome.like is None else _array(outcome.like),
         "raised": outcome.raised,
         "text": outcome.text,
+        "place": outcome.place,
         "changed": outcome.changed,
     }
 
