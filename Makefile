@@ -8,15 +8,22 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 FETCH_PYTHON := $(BIN)/python -m tools.fetch_python || true
 
 .DEFAULT_GOAL := help
-.PHONY: help book pdf test serve lab student refresh bench lint format venv clean
+.PHONY: help book zh pdf test serve lab student refresh bench lint format venv clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
 
 book: .venv/.book ## Build the book into _build/html (without torch and TensorFlow)
 	@$(FETCH_PYTHON)
+	@rm -rf _build/html/zh
 	$(BIN)/jupyter-book build . -n -W --keep-going
+	$(BIN)/python -m tools.edition
+	$(BIN)/jupyter-book build zh --path-output _build/zh -n -W --keep-going
+	@cp -R _build/zh/_build/html _build/html/zh
 	@echo "Open file://$(CURDIR)/_build/html/index.html"
+
+zh: .venv/.dev ## Bring the Chinese edition in step: translations/ to zh/
+	$(BIN)/python -m tools.translation
 
 pdf: book .venv/.pdf ## Print the book into one PDF, linked from its front page (needs Chromium)
 	$(BIN)/python -m tools.pdf

@@ -6,14 +6,17 @@ canonical links); while the second is, no buttons that open a chapter on Binder 
 tests/test_addresses.py builds a small book both ways.
 """
 
+import posixpath
 import re
 from html import escape
 from pathlib import Path
 
 import nbformat
 from docutils import nodes
+from editions import editions, own
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
+from words import words_of
 
 CARD = "_static/card.png"  # drawn by site/pictures/make_picture.py
 CARD_SIZE = ("1200", "630")
@@ -62,10 +65,11 @@ def add_preview(app, pagename, templatename, context, doctree):
         "og:type": kind,
         "og:url": context["pageurl"],
         "og:site_name": app.config.html_title,
+        "og:locale": app.config.language,
         "og:image": app.config.html_baseurl + CARD,
         "og:image:width": CARD_SIZE[0],
         "og:image:height": CARD_SIZE[1],
-        "og:image:alt": CARD_ALT,
+        "og:image:alt": words_of(app)(CARD_ALT),
     }
     context["metatags"] += '\n<meta name="twitter:card" content="summary_large_image" />'
     for name, content in tags.items():
@@ -97,10 +101,13 @@ def write_sitemap(app, exception):
     """List the pages for search engines."""
     if exception or app.builder.format != "html" or not app.config.html_baseurl:
         return
-    pages = sorted(
-        app.config.html_baseurl + app.builder.get_target_uri(page)
-        for page in app.env.found_docs
-    )
+    here, pages = own(app), []
+    if here is not None and here.folder:  # the edition at the root lists the pages of all
+        return
+    folders = [edition.folder for edition in editions(app).values()] or [""]
+    targets = [app.builder.get_target_uri(page) for page in app.env.found_docs]
+    for folder in folders:
+        pages += [posixpath.join(app.config.html_baseurl, folder, t) for t in sorted(targets)]
     lines = "".join(f"  <url><loc>{escape(page)}</loc></url>\n" for page in pages)
     Path(app.outdir, "sitemap.xml").write_text(
         '<?xml version="1.0" encoding="UTF-8"?>\n'

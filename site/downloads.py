@@ -17,16 +17,18 @@ from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from docutils import nodes
+from editions import FOUND  # the link to the other edition leads out of the zip
 from sphinx.util.docutils import SphinxDirective
+from words import root_of
 
 NOTEBOOKS = "softmax-and-cross-entropy-notebooks.zip"
 STUDENT = "softmax-and-cross-entropy-student-edition.zip"
 PAGES = "softmax-and-cross-entropy-html.zip"
-# From the root of the repository, beside the README, which is another one there.
+BOOK = "softmax-and-cross-entropy.pdf"
+# From the root of the repository, beside the chapters of the edition and its README.
 TAKEN = (
     "LICENSE",
     "LICENSE-text.md",
-    "chapters/*",
     "companion/**/*",
     "constraints.txt",
     "pyproject.toml",
@@ -46,16 +48,23 @@ class Downloads(SphinxDirective):
 
     def run(self):
         top = "../" * self.env.docname.count("/")
-        items = [_item(line, f"{top}downloads/") for line in self.content]
+        items = [_item(line, f"{top}downloads/", self.env.app) for line in self.content]
         text = '<ul class="downloads">\n' + "\n".join(items) + "\n</ul>"
         return [nodes.raw("", text, format="html")]
 
 
-def _item(line, folder):
+def named(file, app):
+    """The name of a file to take along, as this edition has it: `book.zip`, `book-zh.zip`."""
+    stem, _, suffix = file.rpartition(".")
+    return f"{stem}-{app.config.edition}.{suffix}" if app.config.edition else file
+
+
+def _item(line, folder, app):
     found = LINE.fullmatch(line.strip())
     if not found:
         raise ValueError(f"A line of downloads must read [words](file) words; got {line!r}.")
-    words, file, rest = (html.escape(found[name]) for name in ("words", "file", "rest"))
+    words, rest = (html.escape(found[name]) for name in ("words", "rest"))
+    file = html.escape(named(found["file"], app))
     return f'<li data-file="{file}" hidden><a href="{folder}{file}">{words}</a>{rest}</li>'
 
 
@@ -66,15 +75,17 @@ def shown(page, files):
     )
 
 
-def notebook_files(root):
-    """What the notebooks need to run: name -> content."""
+def notebook_files(root, edition=None):
+    """What the notebooks need to run: name -> content. An edition is a folder with chapters."""
+    edition = edition or root
     paths = {path for pattern in TAKEN for path in root.glob(pattern) if path.is_file()}
     files = _contents(root, paths)
-    readme = root / README
+    files |= _contents(edition, [path for path in edition.glob("chapters/*") if path.is_file()])
+    readme = edition / README
     return files | ({"README.md": readme.read_bytes()} if readme.exists() else {})
 
 
-def student_files(root):
+def student_files(root, edition=None):
     """The same with the student edition, in the folder work, in place of the chapters."""
     if not (root / "tools" / "student.py").exists():  # a book without chapters
         return {}
@@ -82,10 +93,12 @@ def student_files(root):
         sys.path.insert(0, str(root))
     from tools.student import editions
 
-    taken = notebook_files(root)
+    edition = edition or root
+    taken = notebook_files(root, edition)
     files = {name: text for name, text in taken.items() if not name.endswith(".ipynb")}
-    files |= {f"work/{name}": text.encode() for name, text in editions().items()}
-    return files | {"README.md": (root / README_OF_STUDENTS).read_bytes()}
+    own = editions(edition / "chapters").items()
+    files |= {f"work/{name}": text.encode() for name, text in own}
+    return files | {"README.md": (edition / README_OF_STUDENTS).read_bytes()}
 
 
 def page_files(site):
@@ -98,7 +111,7 @@ def page_files(site):
     files = _contents(site, [path for path in paths if left_out.isdisjoint(path.parents)])
     for name in files:
         if name.endswith(".html"):
-            files[name] = shown(files[name].decode(), ()).encode()
+            files[name] = FOUND.sub("", shown(files[name].decode(), ())).encode()
     return files
 
 
@@ -125,9 +138,10 @@ def pack(app, exception):
     folder = site / "downloads"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    root = Path(app.srcdir)
-    zips = {NOTEBOOKS: notebook_files(root), STUDENT: student_files(root)}
-    zips[PAGES] = page_files(site)
+    root, edition = root_of(app), Path(app.srcdir)
+    files = {NOTEBOOKS: notebook_files(root, edition), STUDENT: student_files(root, edition)}
+    zips = {named(name, app): content for name, content in files.items()}
+    zips[named(PAGES, app)] = page_files(site)
     there = [name for name, files in zips.items() if files]
     for name in there:
         write_zip(folder / name, zips[name])
@@ -138,6 +152,7 @@ def pack(app, exception):
 
 
 def setup(app):
+    app.add_config_value("edition", "", "html", str)
     app.add_directive("downloads", Downloads)
     # Late, so that the pages are finished, and index.html is there.
     app.connect("build-finished", pack, priority=900)

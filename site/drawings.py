@@ -27,10 +27,10 @@ SVG = "{http://www.w3.org/2000/svg}"
 XLINK = "{http://www.w3.org/1999/xlink}"
 WITHOUT_USE = {f"{SVG}metadata", f"{SVG}style"}
 DRAWING = """<div class="drawing">{svg}
-<a href="{src}" aria-label="This figure alone">SVG</a></div>"""
+<a href="{src}" aria-label="{label}">SVG</a></div>"""
 
 
-def drawn(text, folder, name):
+def drawn(text, folder, name, label="This figure alone"):
     """A page with each of its SVG files drawn in it. Ids begin with the name of the page."""
     count = 0
 
@@ -39,7 +39,7 @@ def drawn(text, folder, name):
         count += 1
         svg = (folder / image["src"]).read_text(encoding="utf-8")
         inner = ink(svg, f"{name}-{count}-", unescape(image["alt"]))
-        return DRAWING.format(svg=inner, src=escape(image["src"]))
+        return DRAWING.format(svg=inner, src=escape(image["src"]), label=label)
 
     return IMAGE.sub(draw, text)
 
@@ -102,10 +102,13 @@ def _lighten(element, prefix, used):
 def finish(app, exception):
     if exception or app.builder.format != "html":
         return
+    from words import words_of  # here: in the page `ink` runs without Sphinx
+
+    label = escape(words_of(app)("This figure alone"))
     for page in Path(app.outdir).rglob("*.html"):
         text = page.read_text(encoding="utf-8")
         if IMAGE.search(text):
-            page.write_text(drawn(text, page.parent, page.stem), encoding="utf-8")
+            page.write_text(drawn(text, page.parent, page.stem, label), encoding="utf-8")
 
 
 def setup(app):

@@ -15,9 +15,11 @@ import shutil
 import struct
 from pathlib import Path
 
+from words import words_of
+
 REPLACED = {
     '<div id="pst-primary-sidebar" class': (
-        '<div id="pst-primary-sidebar" role="region" aria-label="Book" class'
+        '<div id="pst-primary-sidebar" role="region" aria-label="{book}" class'
     ),
     ' role="doc-biblioentry"': "",
     '<div role="list" class="citation-list">': '<div class="citation-list">',
@@ -39,6 +41,32 @@ CELL = re.compile(r"<t[dh]\b.*?</t[dh]>", re.DOTALL)
 CODE = re.compile(r"<code\b.*?</code>", re.DOTALL)
 JOINT = re.compile(r"(?<=[a-z0-9][_.])(?=[A-Za-z])|(?<=[a-z])(?=[A-Z])|(?<=\w\()(?=\w)")
 HAN = re.compile(r"[\u3400-\u9fff](?:[\u3400-\u9fff–、，。]*[\u3400-\u9fff])?")
+# What the theme has in no language but English.
+THEME = (
+    "Color mode",
+    "Link to this heading",
+    "Main",
+    "Page",
+    "Search this book...",
+    "System Settings",
+    "Toggle hidden content",
+    "Toggle primary sidebar",
+    "Toggle secondary sidebar",
+)
+COPYRIGHT = "© Copyright"
+HOME = " - Home"
+# Docstrings and works are English in every edition.
+ENGLISH = re.compile(
+    r'(<dl class="py[^"]*"|<div class="citation"[^>]*|<section id="(?:unreleased|id\d+)"'
+    r'|<a class="reference internal nav-link" href="#(?:unreleased|id\d+)"'
+    r'|<a class="reference internal" href="[^"]*bibliography\.html#[^"]+")([^>]*>)'
+)
+# And on pages that have this: terms of the glossary, words of the index, docstrings of modules.
+ENGLISH_PARTS = {
+    '<dt id="term-': re.compile(r'(<dt id="term-[^"]*")(>[^<]*<)'),
+    'class="indextable': re.compile(r'(<a href="[^"]*")(>[^<]*</a>)'),
+    '<dl class="py': re.compile(r"(<p(?: [^>]*)?)(>.*?</p>)", re.DOTALL),
+}
 NOT_TEXT = re.compile(r"<(script|style|title)\b.*?</\1>|<[^>]*>", re.DOTALL)
 BUNDLE = re.compile(r"mathjax/([\w-]+\.js)")
 MATHJAX = re.compile(
@@ -46,16 +74,18 @@ MATHJAX = re.compile(
 )
 
 
-def finished(text, folder=None):
+def finished(text, folder=None, say=str, chinese=False):
     """A page, mended. A page that is mended already stays as it is."""
     for old, new in REPLACED.items():
+        new = new.replace("{book}", say("Book"))
         text = text.replace(new, old).replace(old, new) if new else text.replace(old, new)
     text = TWICE.sub(r"<title>\1</title>", text)
     # Its script chooses the colours; without scripts "auto" is no colour at all.
     text = text.replace('data-theme="auto"', 'data-theme="light"')
     text = VIEWPORT.sub("", ICONS.sub("", text), max(0, len(VIEWPORT.findall(text)) - 1))
     text = PICTURE.sub(lambda picture: sized(picture[0], folder), text)
-    text = with_chinese_marked(CELL.sub(lambda cell: CODE.sub(breakable, cell[0]), text))
+    text = CELL.sub(lambda cell: CODE.sub(breakable, cell[0]), text)
+    text = in_chinese(text, say) if chinese else with_chinese_marked(text)
     text = SEARCH.sub("", text)
     if "data-figure=" not in text:
         text = MOVED.sub("", text)
@@ -90,6 +120,25 @@ def breakable(code):
     return re.sub(r">([^<]+)<", lambda t: f">{JOINT.sub('<wbr>', t[1])}<", code[0])
 
 
+def in_chinese(text, say):
+    """A Chinese page: the theme's words in Chinese; what is English is marked as such."""
+    for words, said in zip(THEME, map(say, THEME), strict=True):
+        text = text.replace(f'"{words}"', f'"{said}"').replace(f">{words}<", f">{said}<")
+    text = text.replace(COPYRIGHT, say(COPYRIGHT)).replace(f'{HOME}"', f'{say(HOME)}"')
+    text = ENGLISH.sub(in_english, text)
+    for place, part in ENGLISH_PARTS.items():
+        if place in text:
+            text = part.sub(in_english, text)
+    return text
+
+
+def in_english(tag):
+    """A tag that says that what is in it is English, unless it is not."""
+    if " lang=" in tag[1] or " lang=" in tag[2].partition(">")[0] or HAN.search(tag[2]):
+        return tag[0]
+    return f'{tag[1]} lang="en"{tag[2]}'
+
+
 def with_chinese_marked(text):
     """The language of Chinese words, between tags, is said: for voices and for glyphs."""
     if 'lang="zh-Hans"' in text or not HAN.search(text):
@@ -109,10 +158,11 @@ def finish(app, exception):
     """Rewrite the pages that were built, and drop the files that none of them loads."""
     if exception or app.builder.format != "html":
         return
-    site, bundles = Path(app.outdir), set()
+    site, bundles, say = Path(app.outdir), set(), words_of(app)
+    chinese = (app.config.language or "").startswith("zh")
     for page in site.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
-        done = finished(text, page.parent)
+        done = finished(text, page.parent, say, chinese)
         if done != text:
             page.write_text(done, encoding="utf-8")
         bundles |= set(BUNDLE.findall(done))

@@ -18,14 +18,17 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import nbformat
 from addresses import imports_a_framework
 from docutils import nodes
+from downloads import NOTEBOOKS, named
 from reading import is_cell
 from sphinx.errors import ExtensionError
 from sphinx.transforms.post_transforms import SphinxPostTransform
+from words import root_of, words_of
 
 HERE = Path(__file__).parent
 PYTHON = Path(sys.prefix, "python-in-the-page")
 MANIFEST = HERE.parent / "tools" / "python_files.json"
 SCRIPTS = ("worker.mjs", "session.mjs")  # beside the archive
+SHIPPED = (".py", ".json", ".npz", ".otf", ".LICENSE")
 KERNEL = ("live/backend.py", "live/cells.py", "live/kernel.py", "drawings.py")
 CHECK = re.compile(r"^ex\.(\w+)\.check\(", re.MULTILINE)
 DIFFERS = (
@@ -37,10 +40,10 @@ DIFFERS = (
 NOT_HERE = (
     "The cells of this chapter do not run in the page: they import PyTorch, TensorFlow or "
     'Keras, which are not made for it. To run them, take <a href="{top}_sources/{page}.ipynb" '
-    "download>the notebook</a>{colab}, or "
-    '<a href="{top}downloads/softmax-and-cross-entropy-notebooks.zip">all chapters with the '
+    'download>the notebook</a>{colab}, or <a href="{top}downloads/{zip}">all chapters with the '
     "package</a>, as a zip."
 )
+OWN_PYTHON, OWN_LOCK = 'here("pyodide/")', 'here("pyodide-lock.json")'
 COLAB = ', open it in <a href="{address}">Colab</a>'
 
 
@@ -55,11 +58,12 @@ class Note(SphinxPostTransform):
         page = self.env.docname
         if cell is None or not is_live(self.app):
             return
-        text, hidden = DIFFERS, " hidden"  # until the script knows that it can
+        say = words_of(self.app)
+        text, hidden = say(DIFFERS), " hidden"  # until the script knows that it can
         if imports_a_framework(self.app, page):
-            top = "../" * page.count("/")
-            text = NOT_HERE.format(top=top, page=escape(page), colab=colab(self.app, page))
-            hidden = ""
+            names = {"top": "../" * page.count("/"), "page": escape(page)}
+            names |= {"colab": colab(self.app, page), "zip": named(NOTEBOOKS, self.app)}
+            text, hidden = say(NOT_HERE).format(**names), ""
         note = nodes.raw("", f'<p class="live-note"{hidden}>{text}</p>', format="html")
         cell.parent.insert(cell.parent.index(cell), note)
 
@@ -74,7 +78,8 @@ def colab(app, page):
     address = (
         f"https://colab.research.google.com/github/{path}/blob/{options['repository_branch']}"
     )
-    return COLAB.format(address=escape(f"{address}/{page}.ipynb"))
+    file = Path(app.env.doc2path(page)).relative_to(root_of(app)).as_posix()
+    return words_of(app)(COLAB).format(address=escape(f"{address}/{file}"))
 
 
 def is_live(app):
@@ -137,19 +142,36 @@ def pack(app, exception):
     target.mkdir(parents=True)
     for name in SCRIPTS:
         shutil.copy(HERE / "live" / name, target)
-    root = Path(app.srcdir)
-    package = [f for f in root.glob("companion/**/*") if f.suffix in (".py", ".json", ".npz")]
+    root = root_of(app)
+    package = [f for f in root.glob("companion/**/*") if f.suffix in SHIPPED]
     with ZipFile(target / "python.zip", "w", ZIP_DEFLATED) as archive:
         for file in sorted(package):
             archive.write(file, file.relative_to(root).as_posix())
         for name in KERNEL:
             archive.write(HERE / name, Path(name).name)
-    if app.config.live_python:
+        if app.config.said:
+            words = json.dumps(app.config.said, ensure_ascii=False)
+            archive.writestr("words_of_the_page.json", words)
+    if app.config.live_shared:
+        share_python(target, app.config.live_shared)
+    elif app.config.live_python:
         lock = json.loads(MANIFEST.read_text(encoding="utf-8"))["lock"]
         (target / "pyodide-lock.json").write_text(json.dumps(lock), encoding="utf-8")
     else:
         shutil.copytree(PYTHON, target / "pyodide", copy_function=linked)
         (target / "pyodide" / "pyodide-lock.json").rename(target / "pyodide-lock.json")
+
+
+def share_python(target, folder):
+    """Let the worker take Python from another edition's folder: it is there once, in 44 MB."""
+    worker = target / "worker.mjs"
+    text = worker.read_text(encoding="utf-8")
+    shared = text.replace(OWN_PYTHON, f'here("{folder}pyodide/")').replace(
+        OWN_LOCK, f'here("{folder}pyodide-lock.json")'
+    )
+    if shared.count(folder) != 2:
+        raise ExtensionError("worker.mjs must name its Python and its list of packages once.")
+    worker.write_text(shared, encoding="utf-8")
 
 
 def linked(source, target):
@@ -163,6 +185,7 @@ def linked(source, target):
 def setup(app):
     app.add_config_value("live_python", "", "html", str)
     app.add_config_value("live_fetched", False, "html", bool)
+    app.add_config_value("live_shared", "", "html", str)
     app.add_post_transform(Note)
     app.connect("config-inited", take_address)
     # Late, so that an extension that takes scripts off a page has done so.

@@ -8,17 +8,23 @@ import posixpath
 import re
 from pathlib import Path
 
+from editions import others
 from sphinx.errors import ExtensionError
+from words import words_of
 
 DESCRIPTIONS = {
     "404": "There is no page at this address: from here to the front page and to the search.",
     "genindex": "The words that the book explains, from A to Z and in Chinese, as links.",
     "search": "Search the chapters, the glossary and the notation of this book on softmax.",
 }
-NOT_FOUND = """<h1>Page not found</h1>
-<p>This book has no page at this address. It may have moved.</p>
-<p>Go to the <a href="{front}">front page</a>, or <a href="search.html">search the book</a>.</p>
-"""
+TITLE = "Page not found"
+NOT_FOUND = (
+    "This book has no page at this address. It may have moved.",
+    'Go to the <a href="{front}">front page</a>, or <a href="{search}">search the book</a>.',
+)
+NOT_FOUND_HERE = "<h1>{}</h1>\n<p>{}</p>\n<p>{}</p>\n"
+NOT_FOUND_THERE = '<section lang="{}">\n<h2>{}</h2>\n<p>{}</p>\n<p>{}</p>\n</section>\n'
+MOVED = "This page has moved:"
 RELATIVE = re.compile(r'(\b(?:href|src|action)=")(?!#|[a-z]+:|//)')
 # What others read from the head of a page, to show or to list it: the redirect says the same.
 HEAD = re.compile(
@@ -27,28 +33,39 @@ HEAD = re.compile(
     re.DOTALL,
 )
 REDIRECT = """<!doctype html>
-<html lang="en">
+<html lang="{lang}">
 <head>
 <meta charset="utf-8">
 {head}
 <meta http-equiv="refresh" content="0; url={target}">
 <script>location.replace("{target}" + location.hash)</script>
 </head>
-<body><p>This page has moved: <a href="{target}">{target}</a></p></body>
+<body><p>{moved} <a href="{target}">{target}</a></p></body>
 </html>
 """
 
 
 def not_found(app):
-    """The page for an address without a page."""
+    """The page for an address without a page. A host shows one for all editions: it has all."""
     front = app.builder.get_target_uri(app.config.root_doc)
-    yield "404", {"title": "Page not found", "body": NOT_FOUND.format(front=front)}, "page.html"
+    body = NOT_FOUND_HERE.format(*map(words_of(app), (TITLE, *NOT_FOUND)))
+    body = body.format(front=front, search="search.html")
+    for edition in others(app):
+        title, *lines = (edition.words.get(text, text) for text in (TITLE, *NOT_FOUND))
+        names = {
+            "front": f"{edition.folder}/{front}",
+            "search": f"{edition.folder}/search.html",
+        }
+        text = NOT_FOUND_THERE.format(edition.tag, title, *lines).format(**names)
+        body += text
+    yield "404", {"title": words_of(app)(TITLE), "body": body}, "page.html"
 
 
 def describe(app, pagename, templatename, context, doctree):
     """Give a page without a source its description."""
     if pagename in DESCRIPTIONS:
-        tag = f'\n<meta name="description" content="{DESCRIPTIONS[pagename]}" />'
+        words = words_of(app)(DESCRIPTIONS[pagename])
+        tag = f'\n<meta name="description" content="{words}" />'
         context["metatags"] = context.get("metatags", "") + tag
     if pagename == "404":
         context["pageurl"] = None  # it stands for no address
@@ -63,7 +80,7 @@ def finish(app, exception):
         page = site / "404.html"
         page.write_text(anchored(page.read_text("utf-8"), app.config.html_baseurl), "utf-8")
     for old, new in app.config.redirects.items():
-        write_redirect(site, old, new, app.env.found_docs)
+        write_redirect(site, old, new, app)
 
 
 def anchored(text, address):
@@ -73,8 +90,9 @@ def anchored(text, address):
     )
 
 
-def write_redirect(site, old, new, pages):
+def write_redirect(site, old, new, app):
     """A page `old` that leads to the page `new`, with the same place on it."""
+    pages, lang = app.env.found_docs, (app.config.language or "en").replace("_", "-")
     if new not in pages or old in pages:
         raise ExtensionError(
             f"redirects in _config.yml: from {old} to {new}, but there is "
@@ -84,7 +102,10 @@ def write_redirect(site, old, new, pages):
     target = posixpath.relpath(f"{new}.html", posixpath.dirname(old) or ".")
     page = site / f"{old}.html"
     page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(REDIRECT.format(head=head, target=target), "utf-8")
+    page.write_text(
+        REDIRECT.format(head=head, target=target, lang=lang, moved=words_of(app)(MOVED)),
+        "utf-8",
+    )
 
 
 def setup(app):

@@ -18,24 +18,26 @@ import re
 from html import escape
 
 from docutils import nodes
+from downloads import NOTEBOOKS, named
 from sphinx.transforms.post_transforms import SphinxPostTransform
+from words import words_of
 
-ANSWER = "<details><summary>Answer</summary>"
-GIVES = '<details class="gives"><summary>What it gives</summary>'
+ANSWER = "<details><summary>{}</summary>"
+GIVES = '<details class="gives"><summary>{}</summary>'
+PREDICT = "Predict."
 FOLDS = {
     "checked": "Checked",
     "experiment": "Code of the experiment",
     "figure": "Code of the figure",
     "imports": "Imports",
 }
-MARK = re.compile(r"(Essential|Deeper) · \d+ minutes?(?: · needs .+)?\.")
+DEPTHS = {"essential": "Essential", "deeper": "Deeper"}  # a section's class, and its mark
+CHINESE = "\u3000-\u9fff\uff00-\uffef"  # characters and their full-width signs
 NOT_ATTEMPTED = "check-not-attempted"
 WHERE_TO_RUN = (
-    '<p class="where-to-run">Run them in a notebook: <a href="{top}_sources/{page}.ipynb" '
-    'download>this chapter</a>, or <a href="{top}downloads/{zip}">all chapters and the '
-    "package</a>, as a zip.</p>"
+    'Run them in a notebook: <a href="{top}_sources/{page}.ipynb" download>this chapter</a>, '
+    'or <a href="{top}downloads/{zip}">all chapters and the package</a>, as a zip.'
 )
-ZIP = "softmax-and-cross-entropy-notebooks.zip"
 
 
 class Reading(SphinxPostTransform):
@@ -45,14 +47,16 @@ class Reading(SphinxPostTransform):
     formats = ("html",)
 
     def run(self, **kwargs):
+        say = words_of(self.app)
         for cell in list(self.document.findall(is_cell)):
-            name_fold(cell)
+            name_fold(cell, say)
             share_alternative_text(cell)
             hide_what_was_not_attempted(cell)
         for quote in list(self.document.findall(nodes.block_quote)):
-            fold_answer(quote)
-        mark_paragraphs(self.document)
-        say_where_to_run(self.document, self.env.docname)
+            fold_answer(quote, say)
+        name_hints(self.document, say)
+        mark_paragraphs(self.document, say)
+        say_where_to_run(self.document, self.env.docname, self.app)
 
 
 def is_cell(node):
@@ -63,12 +67,13 @@ def is_output(node):
     return isinstance(node, nodes.container) and node.get("nb_element") == "cell_code_output"
 
 
-def name_fold(cell):
+def name_fold(cell, say):
     """Write on the fold of a cell what is in it."""
-    for kind, words in FOLDS.items():
+    for kind in FOLDS:
         if f"tag_{kind}" in cell["classes"]:
+            words = say(FOLDS[kind])
             if kind == "checked":
-                words = f"{words}: {first_comment(cell)}"
+                words = say("{kind}: {what}").format(kind=words, what=first_comment(cell))
             cell["prompt_show"] = cell["prompt_hide"] = words
 
 
@@ -76,7 +81,16 @@ def first_comment(cell):
     """The comment that a cell begins with, all of its lines."""
     source = next(cell.findall(nodes.literal_block)).astext()
     lines = re.match(r"(?:#.*\n?)*", source)[0].splitlines()
-    return " ".join(line.lstrip("# ") for line in lines).rstrip(".").replace("`", "")
+    words = [line.lstrip("# ") for line in lines]
+    return joined(words).rstrip(".。").replace("`", "")
+
+
+def joined(lines):
+    """Lines of a text as one: Chinese has no space where a line was broken."""
+    text = " ".join(lines)
+    return re.sub(
+        r"(?<=[\u3000-\u9fff\uff00-\uffef]) (?=[\u3000-\u9fff\uff00-\uffef])", "", text
+    )
 
 
 def share_alternative_text(cell):
@@ -94,16 +108,17 @@ def hide_what_was_not_attempted(cell):
             cell.remove(output)
 
 
-def fold_answer(quote):
+def fold_answer(quote, say):
     """Move the outputs after a prompt into the fold of its answer."""
-    if not quote.astext().startswith("Predict."):
+    if not quote.astext().startswith(say(PREDICT)):
         return
+    answer, gives = ANSWER.format(say("Answer")), GIVES.format(say("What it gives"))
     quote["classes"].append("predict")
     after = quote.parent.children[quote.parent.index(quote) + 1 :]
     outputs = []
     for node in after:
-        if isinstance(node, nodes.raw) and node.astext().strip().startswith(ANSWER):
-            fold = nodes.raw("", node.astext().replace(ANSWER, GIVES), format="html")
+        if isinstance(node, nodes.raw) and node.astext().strip().startswith(answer):
+            fold = nodes.raw("", node.astext().replace(answer, gives), format="html")
             take_in_checks(node)
             node.parent.replace(node, [fold, *outputs])
             return
@@ -133,25 +148,41 @@ def take_in_checks(answer):
         end += 1
 
 
-def mark_paragraphs(document):
+def name_hints(document, say):
+    """Give the folds of hints and solutions a class: others then need not read their words."""
+    hint, solution = say("Hint {number} of {all}").partition("{")[0], say("Solution")
+    for raw in list(document.findall(nodes.raw)):
+        text = raw.astext()
+        for words in (hint, solution):
+            text = text.replace(
+                f"<details><summary>{words}", f'<details class="hint"><summary>{words}'
+            )
+        if text != raw.astext():
+            raw.parent.replace(raw, nodes.raw("", text, format="html"))
+
+
+def mark_paragraphs(document, say):
     """Give the question under a title and the marks of sections their classes."""
+    depths = {say(DEPTHS[name]): name for name in DEPTHS}
     for section in document.findall(nodes.section):
         first = next((n for n in section.children if not isinstance(n, nodes.title)), None)
         if isinstance(first, nodes.paragraph) and isinstance(first.children[0], nodes.emphasis):
-            words = MARK.fullmatch(first.astext())
-            if words:
-                first["classes"] += ["section-mark", words[1].lower()]
-                section["classes"].append(words[1].lower())
-            elif first.astext().endswith("?") and section.parent is document:
+            depth = depths.get(first.astext().partition(" · ")[0])
+            if depth:
+                first["classes"] += ["section-mark", depth]
+                section["classes"].append(depth)
+            elif first.astext().endswith(("?", "？")) and section.parent is document:
                 first["classes"].append("question")
 
 
-def say_where_to_run(document, page):
+def say_where_to_run(document, page, app):
     for section in document.findall(nodes.section):
         if "exercises" in section["ids"] and list(section.findall(is_cell)):
             top = "../" * page.count("/")
-            text = WHERE_TO_RUN.format(top=escape(top), page=escape(page), zip=ZIP)
-            section.insert(1, nodes.raw("", text, format="html"))
+            names = {"top": escape(top), "page": escape(page), "zip": named(NOTEBOOKS, app)}
+            text = words_of(app)(WHERE_TO_RUN).format(**names)
+            words = f'<p class="where-to-run">{text}</p>'
+            section.insert(1, nodes.raw("", words, format="html"))
 
 
 def setup(app):

@@ -9,11 +9,11 @@ and a name of the core is found from everywhere.
 import importlib
 import pkgutil
 import sys
-from pathlib import Path
 
 from sphinx.errors import PycodeError
 from sphinx.ext.autodoc.mock import mock, undecorate
 from sphinx.pycode import ModuleAnalyzer
+from words import root_of
 
 FRAMEWORKS = ["keras", "matplotlib", "numba", "sklearn", "tensorflow", "torch"]
 
@@ -24,7 +24,7 @@ def load_package(app):
     By the time autodoc looks for a module, it is there. What a decorator of a framework would
     have changed is put back, and no source is sought of a class that stands for a framework's.
     """
-    folder = Path(app.srcdir) / "companion"
+    folder = root_of(app) / "companion"
     sys.path.insert(0, str(folder.parent))
     with mock(FRAMEWORKS):
         for found in pkgutil.walk_packages([folder], "companion."):

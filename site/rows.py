@@ -16,12 +16,15 @@ A notebook shows the table as Markdown has it, in JupyterLab and on GitHub.
 
 import re
 
+from anchors import english_source, heads_of_rows
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.transforms import SphinxTransform
+from words import words_of
 
 COMMENT = re.compile(r"\s*<!-- rows: ([a-z]+) -->\s*")
 HAN = re.compile(r"[\u3400-\u9fff]")
+KINDS = {"symptom": "symptom", "phrase": "phrase", "claim": "claim"}
 CHINESE = "中文"  # where the glossary's Chinese names stand in the index
 MOST_WORDS = 6  # of the address of a row without a name
 
@@ -39,16 +42,36 @@ class Rows(SphinxTransform):
                 if not isinstance(table, nodes.table):
                     raise ValueError(f"no table follows the comment {comment.astext()!r}")
                 comment.parent.remove(comment)
-                table.replace_self(rows_of(table, kind[1]))
+                table.replace_self(self.rows_of(table, kind[1]))
+
+    def rows_of(self, table, kind):
+        """The blocks in the place of a table, with the addresses of the English ones."""
+        if kind not in KINDS:
+            raise ValueError(f"rows must be one of {', '.join(KINDS)}; got {kind!r}.")
+        english = english_source(self.app, self.env.docname)
+        heads = None
+        if english is not None:
+            heads = list(heads_of_rows(english, kind))[1:]  # the first row has the titles
+        return rows_of(table, kind, heads, words_of(self.app)(KINDS[kind]))
 
 
-def rows_of(table, kind):
-    """The blocks in the place of a table, and before them links to those with names."""
+def rows_of(table, kind, heads=None, group=None):
+    """The blocks in the place of a table, and before them links to those with names.
+
+    `heads` are names and first cells of the English rows, for the addresses; `group` is the
+    word of the kind in the index.
+    """
     (head,), body = (
         [list(row.children) for row in table.next_node(part).findall(nodes.row)]
         for part in (nodes.thead, nodes.tbody)
     )
-    blocks = [row_of([cell.astext() for cell in head], cells, kind) for cells in body]
+    heads = heads or [(names_in(first), first.astext()) for first, *_ in body]
+    blocks = [
+        row_of(
+            [cell.astext() for cell in head], cells, address_of(kind, *of_row), group or kind
+        )
+        for cells, of_row in zip(body, heads, strict=True)
+    ]
     addresses = [block["ids"][0] for block in blocks]
     twice = {address for address in addresses if addresses.count(address) > 1}
     if twice:
@@ -58,11 +81,9 @@ def rows_of(table, kind):
     return nodes.container("", *above, *blocks, classes=["rows"])
 
 
-def row_of(titles, cells, kind):
+def row_of(titles, cells, address, group):
     """One row: its head, and the titles of the other columns with what stands below them."""
     first, *others = cells
-    names = names_in(first)
-    address = address_of(kind, names or first.astext().split()[:MOST_WORDS])
     pairs = [
         nodes.definition_list_item(
             "", nodes.term("", title), nodes.definition("", *cell.children)
@@ -72,8 +93,8 @@ def row_of(titles, cells, kind):
     listed = [
         ("single", name, address, "", CHINESE)
         if HAN.search(name)
-        else ("single", f"{kind}; {name}", address, "", None)
-        for name in names
+        else ("single", f"{group}; {name}", address, "", None)
+        for name in names_in(first)
     ]
     return nodes.container(
         "",
@@ -101,11 +122,12 @@ def inline(cell):
     return [node for part in cell.children for node in part.children]
 
 
-def address_of(kind, words):
+def address_of(kind, names, head):
     """What leads to a row: letters of any language and digits, joined by hyphens.
 
-    ["1.461", "a floor"] of the kind "symptom" gives "symptom-1-461-a-floor".
+    The names ["1.461", "a floor"] of the kind "symptom" give "symptom-1-461-a-floor".
     """
+    words = names or head.split()[:MOST_WORDS]
     return "-".join([kind, *re.findall(r"\w+", " ".join(words).lower())])
 
 

@@ -15,14 +15,15 @@ from pathlib import Path
 from zlib import crc32
 
 from bs4 import BeautifulSoup, Comment, NavigableString
+from words import words_of
 
 SCRIPT = "search_sections.js"
 OF_SPHINX = ("language_data.js", "searchtools.js")
 LOADED = re.compile(r"\s*<script[^>]*(?:searchindex|searchtools|language_data)\.js[^>]*>.*?>")
-NEEDS_SCRIPTS = """<noscript>
-  <p>The search needs scripts. Without them there is the <a href="genindex.html">index</a> of
-  the words that this book explains{glossary}.</p>
-</noscript>"""
+NEEDS_SCRIPTS = (
+    'The search needs scripts. Without them there is the <a href="genindex.html">index</a> of '
+    "the words that this book explains{glossary}."
+)
 AND_GLOSSARY = ', and the <a href="{}">glossary</a>, which explains them'
 NOSCRIPT = re.compile(r'("bd-search-container">.*?)<noscript>.*?</noscript>', re.DOTALL)
 ARTICLE = re.compile(r"<article\b.*</article>", re.DOTALL)
@@ -35,7 +36,7 @@ CHROME = {
 }  # fmt: skip
 # The words of these stand apart, though there is no space between them.
 APART = {"br", "dd", "div", "dt", "li", "option", "p", "pre", "section", "td", "th", "tr"}
-HIDDEN = re.compile(r"Hint\b|Solution\b")
+HIDDEN = "hint"  # the class of the folds of hints and solutions (reading.py)
 SIGNS = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "varepsilon": "ε",
     "eta": "η", "theta": "θ", "kappa": "κ", "lambda": "λ", "mu": "μ", "pi": "π", "rho": "ρ",
@@ -186,7 +187,7 @@ def step(tag, entry, field, found):
         entry.text[field] += plain(tex.get_text()) if tag.name == "span" else ""
     elif re.fullmatch("h[1-6]", tag.name):
         read(tag, entry, "title", found)
-    elif tag.name == "details" and HIDDEN.match(summary_of(tag)):
+    elif tag.name == "details" and HIDDEN in classes:
         read(tag, entry, "hidden", found)
     elif field == "hidden" and tag.name == "pre":
         return  # the solution itself
@@ -216,11 +217,6 @@ def shown_code(classes, code):
 def begin(found, anchor, kind):
     found.append(Entry(anchor, kind))
     return found[-1]
-
-
-def summary_of(details):
-    summary = details.find("summary")
-    return summary.get_text().strip() if summary else ""
 
 
 def read_source(tag, entry, found):
@@ -303,9 +299,10 @@ def without_own_index(app):
         app.builder.search = False
 
 
-def own_search(page, glossary, version):
+def own_search(page, glossary, version, say=str):
     """The page of the search with our script in place of Sphinx's."""
-    words = NEEDS_SCRIPTS.format(glossary=AND_GLOSSARY.format(glossary) if glossary else "")
+    link = say(AND_GLOSSARY).format(glossary) if glossary else ""
+    words = f"<noscript>\n  <p>{say(NEEDS_SCRIPTS).format(glossary=link)}</p>\n</noscript>"
     page = NOSCRIPT.sub(lambda found: found[1] + words, LOADED.sub("", page))
     script = f'<script defer src="_static/search.js?v={version}"></script>\n'
     return page if script in page else page.replace("</head>", f"{script}</head>", 1)
@@ -321,7 +318,7 @@ def finish(app, exception):
     glossary = content["pages"][words[0]][0] if words else None
     version = f"{crc32((site / '_static' / 'search.js').read_bytes()):x}"
     page = site / "search.html"
-    text = own_search(page.read_text(encoding="utf-8"), glossary, version)
+    text = own_search(page.read_text(encoding="utf-8"), glossary, version, words_of(app))
     page.write_text(text, encoding="utf-8")
     for file in (site / "searchindex.js", *(site / "_static" / name for name in OF_SPHINX)):
         file.unlink(missing_ok=True)

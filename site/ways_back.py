@@ -8,6 +8,8 @@ import re
 from itertools import groupby
 from pathlib import Path
 
+from words import words_of
+
 # What is met on the way through a chapter: a section, its number, a word or a work.
 STEP = re.compile(
     r'<section [^>]*id="(?P<section>[^"]+)"'
@@ -24,6 +26,7 @@ WORK = re.compile(
     re.DOTALL,
 )
 ARXIV = re.compile(r"\barXiv:(\d{4}\.\d{4,5})")
+USED_IN = "In {links}"
 LIST = '<dl class="simple glossary">'
 
 
@@ -42,34 +45,34 @@ def uses(chapters):
     return found
 
 
-def line(names, used):
+def line(names, used, say):
     """Links to the sections that use one of these names; empty if none does."""
     places = {n: place for name in names for n, place in used.get(name, {}).items()}
-    links = ", ".join(f'<a href="{place}">{n}</a>' for n, place in places.items())
-    return f'<p class="used-in">In {links}</p>\n' if links else ""
+    links = say(", ").join(f'<a href="{place}">{n}</a>' for n, place in places.items())
+    return f'<p class="used-in">{say(USED_IN).format(links=links)}</p>\n' if links else ""
 
 
-def of_words(text, used):
+def of_words(text, used, say):
     """The page of the glossary with its letters, and with the places where a word is used."""
 
     def with_uses(words):
         names = [name for name, _ in NAME.findall(words["names"])]
-        return f"{words['names']}{words['meaning']}{line(names, used)}{words['end']}"
+        return f"{words['names']}{words['meaning']}{line(names, used, say)}{words['end']}"
 
     first = [NAME.search(words["names"]).groups() for words in WORDS.finditer(text)]
     letters = groupby(first, lambda word: word[1].upper())
     links = " ".join(f'<a href="#{next(words)[0]}">{letter}</a>' for letter, words in letters)
-    nav = f'<nav class="letters" aria-label="Letters">{links}</nav>\n'
+    nav = f'<nav class="letters" aria-label="{say("Letters")}">{links}</nav>\n'
     return WORDS.sub(with_uses, text).replace(LIST, nav + LIST, 1)
 
 
-def of_works(text, used):
+def of_works(text, used, say):
     """The bibliography with the places where a work is cited; its labels go."""
 
     def with_uses(work):
         meaning = ARXIV.sub(r'<a href="https://arxiv.org/abs/\1">arXiv:\1</a>', work["meaning"])
         return f'<div class="citation" id="{work["name"]}">\n<p>{meaning}</p>\n' + line(
-            [work["name"]], used
+            [work["name"]], used, say
         )
 
     return WORK.sub(with_uses, text)
@@ -87,7 +90,7 @@ def finish(app, exception):
     for name, mend in {"glossary": of_words, "bibliography": of_works}.items():
         page = folder / f"{name}.html"
         if page.exists() and 'class="used-in"' not in (text := page.read_text("utf-8")):
-            page.write_text(mend(text, uses(chapters)), encoding="utf-8")
+            page.write_text(mend(text, uses(chapters), words_of(app)), encoding="utf-8")
 
 
 def setup(app):

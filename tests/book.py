@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 import nbformat
 
 from companion.book.plotting import SMALL, WIDTH, book_style
+from tools import edition
 from tools.refresh import canonical
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,6 +38,14 @@ def copy_of_the_repository(folder):
     )
 
 
+def build_chinese(folder):
+    """Build the Chinese edition of a book beside the English one, as `make book` does."""
+    edition.write_settings(folder)
+    result = build(folder, "zh", "--path-output", "_build/zh")
+    shutil.copytree(folder / "_build/zh/_build/html", folder / "_build/html/zh")
+    return result
+
+
 def small_book(folder):
     """The book's settings and extensions around one page, still to be written."""
     (folder / "chapters").mkdir()
@@ -50,7 +59,7 @@ def small_book(folder):
 
 
 def addressed_book(folder):
-    """A small book that has both addresses, a page that moved, and two chapters."""
+    """A small book that has both addresses, a page that moved, two chapters, two editions."""
     small_book(folder)
     set_config(
         folder,
@@ -69,6 +78,8 @@ def addressed_book(folder):
         metadata = {"myst": {"html_meta": {"description": f"The chapter called {name}."}}}
         notebook = nbformat.v4.new_notebook(cells=cells, metadata=metadata)
         nbformat.write(canonical(notebook, REPOSITORY), folder / "chapters" / f"{name}.ipynb")
+    shutil.copytree(folder / "chapters", folder / "zh" / "chapters")
+    shutil.copy(ROOT / "zh" / "words.json", folder / "zh")
     return folder
 
 
@@ -94,9 +105,9 @@ def drawing(curve=True, inches=WIDTH, points=SMALL):
     return file.getvalue()
 
 
-def build(folder):
+def build(folder, *arguments):
     return subprocess.run(
-        [JUPYTER_BOOK, "build", ".", "-n", "-W", "--keep-going"],
+        [JUPYTER_BOOK, "build", *(arguments or ["."]), "-n", "-W", "--keep-going"],
         cwd=folder,
         capture_output=True,
         encoding="utf-8",

@@ -81,22 +81,23 @@ def once(tmp_path_factory, worker_id):
     return folder_of
 
 
-def built(folder):
+def built(folder, build=None):
     """Build the book in a folder."""
-    from book import build
+    import book
 
-    result = build(folder)
+    result = (build or book.build)(folder)
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
 
 
 @pytest.fixture(scope="session")
 def html(once):
-    """The folder of the built book. Tests leave it as it is: others look at it meanwhile."""
+    """The folder of the built book, the Chinese edition in zh/. Tests leave it as it is."""
 
     def book(folder):
-        from book import copy_of_the_repository
+        from book import build_chinese, copy_of_the_repository
 
         built(copy_of_the_repository(folder))
+        built(folder, build_chinese)
 
     return once(book) / "_build" / "html"
 
@@ -106,9 +107,10 @@ def addressed(once):
     """The folder of a small built book that has both addresses."""
 
     def small_book(folder):
-        from book import addressed_book
+        from book import addressed_book, build_chinese
 
         built(addressed_book(folder))
+        built(folder, build_chinese)
 
     return once(small_book) / "_build" / "html"
 

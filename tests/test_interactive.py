@@ -818,6 +818,7 @@ def test_a_wrong_number_would_be_seen(html, context):
     assert broken != scripts[0]
     page = context.new_page()
     page.set_content('<div class="interactive" data-figure="temperature"></div>')
+    page.add_script_tag(content=(html / "_static" / "say.js").read_text(encoding="utf-8"))
     page.add_script_tag(content=broken)
     page.add_script_tag(content=scripts[1])
     shown = [float(t) for t in page.locator("text.value").all_text_contents()]

@@ -77,9 +77,7 @@ def test_the_archive_has_what_the_worker_imports(html):
     with ZipFile(html / "_static" / "live" / "python.zip") as archive:
         names = set(archive.namelist())
     assert {"kernel.py", "cells.py", "backend.py", "drawings.py"} <= names
-    package = [
-        f for f in (ROOT / "companion").rglob("*") if f.suffix in (".py", ".json", ".npz")
-    ]
+    package = [f for f in (ROOT / "companion").rglob("*") if f.suffix in live.SHIPPED]
     assert {f.relative_to(ROOT).as_posix() for f in package} <= names
 
 

@@ -111,7 +111,7 @@ def test_the_metadata_say_who_and_what(metadata):
         metadata["Author"]
         == yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["author"]
     )
-    assert metadata["License-Expression"] == "BSD-3-Clause AND CC-BY-4.0"
+    assert metadata["License-Expression"] == "BSD-3-Clause AND CC-BY-4.0 AND OFL-1.1"
     assert "softmax" in metadata["Keywords"]
     assert "Typing :: Typed" in metadata.get_all("Classifier")
     assert metadata.get_all("Project-URL") is None  # while there is no address

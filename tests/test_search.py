@@ -284,7 +284,8 @@ A <em>title</em><a class="headerlink" href="#a">#</a></h2>
 <div class="cell tag_checked"><div class="cell_input"><pre># it holds
 assert True</pre></div></div>
 <div class="cell tag_figure"><div class="cell_input"><pre>plt.plot()</pre></div></div>
-<details><summary>Hint 1 of 2</summary><p>Think.</p></details></section></section>"""
+<details class="hint"><summary>Hint 1 of 2</summary><p>Think.</p></details>
+</section></section>"""
 
 
 def test_a_page_is_taken_apart():

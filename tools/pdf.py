@@ -7,6 +7,7 @@ that page. So page numbers run through, links between chapters stay links, headi
 bookmarks, and the PDF is tagged, for screen readers. tools/whole_book.js says what paper needs.
 """
 
+import json
 import logging
 import re
 import sys
@@ -20,8 +21,9 @@ from tools.browser import chromium
 from tools.searchable import make_searchable
 
 ROOT = Path(__file__).resolve().parent.parent
-NAME = "softmax-and-cross-entropy.pdf"
+NAME, CHINESE = "softmax-and-cross-entropy.pdf", "softmax-and-cross-entropy-zh.pdf"
 ARTICLE = re.compile(r'<article class="bd-article">.*?</article>', re.DOTALL)
+HTML = re.compile(r'<html\b[^>]*\blang="([^"]+)"')
 HEAD = re.compile(r"<head>.*?</head>", re.DOTALL)
 MARGINS = {"top": "17mm", "bottom": "19mm", "left": "18mm", "right": "18mm"}
 FOOTER = """<div style="font: 8pt sans-serif; color: #444; width: 100%; padding: 0 18mm;
@@ -44,11 +46,14 @@ def whole_book(site, names):
         f'<div class="document" id="{Path(name).name}">{ARTICLE.search(page)[0]}</div>'
         for name, page in pages.items()
     ]
-    return f'<!doctype html><html lang="en">{head}<body>{"".join(articles)}</body></html>'
+    page = HTML.search(next(iter(pages.values())))
+    return (
+        f'<!doctype html><html lang="{page[1]}">{head}<body>{"".join(articles)}</body></html>'
+    )
 
 
-def print_book(browser, site, target):
-    """Write the PDF of a built book.
+def print_book(browser, site, target, say=str):
+    """Write the PDF of a built edition.
 
     Parameters
     ----------
@@ -58,6 +63,8 @@ def print_book(browser, site, target):
         The folder of the built pages.
     target : Path
         Where the PDF goes.
+    say : callable
+        From an English sentence of the site to that of the edition.
     """
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     names = documents(yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8")))
@@ -68,7 +75,7 @@ def print_book(browser, site, target):
         headings = _print(browser, joined, target)
     finally:
         joined.unlink()
-    _describe(target, config, headings)
+    _describe(target, {key: say(config[key]) for key in ("title", "author")}, headings)
 
 
 def _print(browser, joined, target):
@@ -117,24 +124,28 @@ def _flat(outline):
             yield entry.node
 
 
-def show_link(site):
+def show_link(site, name=NAME):
     """Show the item of the PDF in the lists of site/downloads.py, which hide it until now."""
     for page in site.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
-        if f'data-file="{NAME}" hidden' in text:
-            shown = text.replace(f'data-file="{NAME}" hidden', f'data-file="{NAME}"')
+        if f'data-file="{name}" hidden' in text:
+            shown = text.replace(f'data-file="{name}" hidden', f'data-file="{name}"')
             page.write_text(shown, encoding="utf-8")
 
 
 def main(arguments):
     # Absolute, since a browser takes no other address of a file.
     site = Path(arguments[0]).resolve() if arguments else ROOT / "_build" / "html"
-    target = site / "downloads" / NAME
+    words = json.loads((ROOT / "zh" / "words.json").read_text(encoding="utf-8"))
+    editions = {site: (NAME, str), site / "zh": (CHINESE, lambda text: words[text])}
     logging.getLogger("pypdf").setLevel(logging.ERROR)  # it remarks on what Chromium writes
     with chromium() as browser:
-        print_book(browser, site, target)
-    show_link(site)
-    print(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
+        for folder, (name, say) in editions.items():
+            if folder.is_dir():
+                target = folder / "downloads" / name
+                print_book(browser, folder, target, say)
+                show_link(folder, name)
+                print(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

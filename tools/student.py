@@ -8,6 +8,7 @@ may hold answers. What `make test` compares are the chapters, never these.
 """
 
 import copy
+import importlib
 import re
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ import nbformat
 
 from tools.refresh import CHAPTERS, GENERATED_PATTERN, ROOT
 
+IN_CHINESE = "from companion.exercises.zh import"
 CHECK = re.compile(r"\n+(ex\.(\w+)\.check\(\2\))$")
 
 
@@ -32,16 +34,18 @@ def student_edition(notebook):
     NotebookNode
     """
     edition = copy.deepcopy(notebook)
-    edition.cells = [new for cell in edition.cells for new in _without_answer(cell)]
+    imports = "\n".join(cell.source for cell in edition.cells if cell.cell_type == "code")
+    room = "companion.exercises.zh" if IN_CHINESE in imports else "companion.exercises"
+    edition.cells = [new for cell in edition.cells for new in _without_answer(cell, room)]
     for number, cell in enumerate(edition.cells):
         cell.id = f"student-{number}"
     return edition
 
 
-def _without_answer(cell):
+def _without_answer(cell, room):
     marker = GENERATED_PATTERN.match(cell.source)
     if cell.cell_type == "markdown" and marker:
-        exercise = _exercise(marker)
+        exercise = _exercise(marker, room)
         return [nbformat.v4.new_markdown_cell(exercise.folded(hints=2, solution=False))]
     check = CHECK.search(cell.source)
     if cell.cell_type == "code" and check:
@@ -50,18 +54,17 @@ def _without_answer(cell):
     return [cell]
 
 
-def _exercise(marker):
-    import importlib
+def _exercise(marker, room):
+    if room == "companion.exercises":
+        return getattr(importlib.import_module(f"{room}.{marker[1]}"), marker[2])
+    return getattr(getattr(importlib.import_module(room), marker[1]), marker[2])
 
-    module = importlib.import_module(f"companion.exercises.{marker[1]}")
-    return getattr(module, marker[2])
 
-
-def editions():
-    """All chapters: file name -> text of the notebook."""
+def editions(chapters=CHAPTERS):
+    """All chapters of a folder: file name -> text of the notebook."""
     return {
         path.name: nbformat.writes(student_edition(nbformat.read(path, as_version=4))) + "\n"
-        for path in sorted(CHAPTERS.glob("*.ipynb"))
+        for path in sorted(chapters.glob("*.ipynb"))
     }
 
 

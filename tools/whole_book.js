@@ -40,12 +40,11 @@ function leadInside(link, documents) {
 
 // Hints and solutions of the exercises move to the end of their chapter.
 function collectSolutions(box) {
-  const folded = [...box.querySelectorAll("details")].filter((details) =>
-    /^(Hint \d|Solution)/.test(details.querySelector("summary").textContent));
+  const folded = [...box.querySelectorAll("details.hint")];
   if (!folded.length) return;
   const end = box.querySelector("section").appendChild(document.createElement("section"));
   end.className = "solutions";
-  end.innerHTML = "<h2>Hints and solutions</h2>";
+  end.innerHTML = `<h2>${say("Hints and solutions")}</h2>`;
   let exercise;
   for (const details of folded) {
     const section = details.closest("section");

@@ -435,8 +435,8 @@ def cross_entropy(p, q):
         Mistake(
             "squares",
             lambda p, q: ((p - q) ** 2).sum(axis=-1),
-            "These are squared differences. They stay below 2 however impossible an event was "
-            "believed to be; surprise is a logarithm.",
+            "These are squared differences. They are 2 at most, however impossible an event "
+            "was believed to be; surprise is a logarithm.",
         ),
         Mistake(
             "mean of squares",
@@ -1259,7 +1259,7 @@ def class_map_probs(scores):
         Mistake(
             "linear",
             lambda scores: scores / scores.sum(axis=1, keepdims=True),
-            "You share out the scores themselves. Negative scores then get negative shares; "
+            "You share out the scores themselves. Negative scores can then get negative shares; "
             "make them positive with exp first.",
         ),
         Mistake(
@@ -1434,8 +1434,8 @@ def temperature_probs(logits, temperature):
             {
                 "times": "You multiply by the temperature, so a high one sharpens. It must "
                 "bring the logits together.",
-                "none": "The temperature has no effect: a factor or a term outside the "
-                "exponent cancels in the fraction. Inside, it must act on differences of "
+                "none": "The temperature has no effect: a factor outside the exponent, or a "
+                "term inside it, cancels in the fraction. It must act on differences of "
                 "logits.",
                 "over probs": "You divide the probabilities, so they no longer sum to 1. The "
                 "temperature acts on the logits, before exp.",
@@ -1537,7 +1537,7 @@ def temperature_probs(logits, temperature):
         Mistake(
             "linear",
             lambda z, T: (z / T) / (z / T).sum(axis=1, keepdims=True),
-            "You share out the scores themselves. Negative scores then get negative shares; "
+            "You share out the scores themselves. Negative scores can then get negative shares; "
             "make them positive with exp first.",
         ),
     ),

@@ -166,7 +166,7 @@ def soft_targets(teacher_logits, temperature):
         Switch(
             "twice",
             {
-                True: "Softmax is applied twice. Its result are probabilities already, and as "
+                True: "Softmax is applied twice. Its results are probabilities already, and as "
                 "logits they are nearly equal."
             },
             most=1,
@@ -207,7 +207,7 @@ def soft_targets(teacher_logits, temperature):
         Mistake(
             "linear",
             lambda v, T: v / v.sum(axis=-1, keepdims=True),
-            "You share out the scores themselves. Negative scores then get negative shares; "
+            "You share out the scores themselves. Negative scores can then get negative shares; "
             "make them positive with exp first.",
         ),
     ),

@@ -140,7 +140,7 @@ def kept():
 
     def switch(name):
         def says(value):
-            return say(text, ends=ends[name], value=value)
+            return say(text, ends=say(ends[name]), value=value)
 
         listed = {1e-6: says(1e-6)}
         return Switch(name, listed, guess=floors, says=says, most=2)

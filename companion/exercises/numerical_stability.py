@@ -64,7 +64,7 @@ MORE_SHIFTS = {
     "sum": "You subtract the sum of a row. It bounds no exponent; another number of the row "
     "does.",
     "signed": "You subtract the logit whose absolute value is largest. Where it lies below 0 "
-    "it is not the largest logit, and the exponents of others are huge.",
+    "it need not be the largest logit, and the exponents of others can be huge.",
 }
 RARE_SHIFTS = ("median", "middle", "absolute", "whole mean", "whole absolute", "first", "last")
 RARE_SHIFTS += tuple(MORE_SHIFTS)
@@ -248,7 +248,7 @@ def scales():
         said = say(
             "Logits are divided by {what}. That changes their differences, on which softmax "
             "rests; subtracting one number from a row would not.",
-            what=what,
+            what=say(what),
         )
         wrong |= {how: said, f"{how}, shifted": said}
         sets |= {how: {"scale": how, "shift": "none"}, f"{how}, shifted": {"scale": how}}
@@ -444,7 +444,7 @@ def softmax(x):
         Mistake(
             "linear",
             lambda x: x / x.sum(axis=-1, keepdims=True),
-            "You share out the scores themselves. Negative scores then get negative shares; "
+            "You share out the scores themselves. Negative scores can then get negative shares; "
             "make them positive with exp first.",
         ),
         Mistake(
@@ -735,7 +735,7 @@ def logsumexp(x):
                 "axis of the classes in both, or in neither.",
                 "mean": MEAN,
                 "sum": SUM,
-                "negative": "The sign is turned round: the result is never below the largest "
+                "negative": "The sign is turned round: log-sum-exp is never below the largest "
                 "logit.",
             },
             most=2,

@@ -344,7 +344,8 @@ column = _code(
     b=(
         "`argmax` must be taken of `softmax(z)`.",
         {"z.argmax": "softmax(z).argmax"},
-        "Softmax keeps the order within a row: `argmax` gives the same class before and after.",
+        "Softmax keeps the order within a row. Unless rounding makes two numbers equal, "
+        "`argmax` gives the same class before and after.",
     ),
     c=(
         "The column must be made flat first: `y[:, 0]`.",
@@ -588,7 +589,8 @@ temperature = _code(
     c=(
         "The teacher's logits must not be divided by `T`.",
         {"v / T": "v"},
-        "Then a student with the teacher's own logits would have a loss above 0 at T = 2.",
+        "Then a student with the teacher's own logits would have a loss above 0 at T = 2, "
+        "unless they are all equal.",
     ),
     look="the gradient at T = 20 and at T = 40",
     see=DISTILLATION,

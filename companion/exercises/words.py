@@ -133,11 +133,11 @@ def needs_the_function(name):
 
 def not_finished(seconds, left_behind):
     """A time-out."""
-    text = "Your function had not finished after {seconds:g} seconds. "
-    text += "Is there a loop that never ends?"
+    said = [say("Your function had not finished after {seconds:g} seconds.", seconds=seconds)]
+    said.append(say("Is there a loop that never ends?"))
     if left_behind:
-        text += " It could not be stopped either: restart the kernel."
-    return Result(State.NOT_YET, say(text, seconds=seconds))
+        said.append(say("It could not be stopped either: restart the kernel."))
+    return Result(State.NOT_YET, tuple(said))
 
 
 def returned_none(printed):

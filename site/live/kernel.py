@@ -37,9 +37,11 @@ MOST_FIGURES = 20
 LARGEST_SVG = 500_000  # characters; a figure of more becomes a picture of pixels
 LEAST = 1000  # of them for what comes at the end: a value, an error
 PIECE, PAUSE = 2000, 0.2  # characters and seconds after which what is printed is sent
-MORE = "\n… (more was printed)\n"
+MORE = "… (more was printed)"
 MORE_FIGURES = "… (more figures were drawn)"
 TOO_LONG = "… ({} characters more)"
+NEEDED = "In cell {}, which this one needs:"
+UNREADABLE = "{}: its text cannot be read."
 # What Python's own words do not say.
 BESIDE = {
     "SystemExit": "The cell stopped here. The page's Python goes on.",
@@ -61,6 +63,10 @@ HERE = os.path.dirname(__file__)
 RECURSION = sys.getrecursionlimit()
 SHARED = [builtins, math, random, np, np.linalg, np.random]
 SHARED += [module for name, module in sys.modules.items() if name.startswith("companion")]
+WORDS = {}  # from English; an edition in another language brings them along
+if os.path.exists(os.path.join(HERE, "words_of_the_page.json")):
+    with open(os.path.join(HERE, "words_of_the_page.json"), encoding="utf-8") as file:
+        WORDS = loads(file.read())
 AS_IMPORTED = [(vars(module), vars(module).copy()) for module in SHARED]
 
 
@@ -128,7 +134,7 @@ class Kernel:
         """Send what an error in cell i says, also if the cell was silent."""
         self.flush()
         self.silent = False
-        above = "" if i == self.k else f"In cell {i + 1}, which this one needs:\n"
+        above = "" if i == self.k else f"{say(NEEDED).format(i + 1)}\n"
         self.send("error", self.last_of(above + in_words(error)))
 
     def evaluate(self, body, file, namespace):
@@ -158,7 +164,7 @@ class Kernel:
             if self.figures <= MOST_FIGURES:
                 self.send(*drawn(plt.figure(number), f"live-{self.k}-{self.figures}-"))
             elif self.figures == MOST_FIGURES + 1:
-                self.send("text", MORE_FIGURES)
+                self.send("text", say(MORE_FIGURES))
         if plt:
             plt.close("all")
 
@@ -167,7 +173,7 @@ class Kernel:
         if self.silent or not text or self.left < 0:
             return
         if len(text) > self.left:
-            text, self.left = text[: self.left] + MORE, -1
+            text, self.left = f"{text[: self.left]}\n{say(MORE)}\n", -1
         else:
             self.left -= len(text)
         self.held.append((kind, text))
@@ -185,7 +191,9 @@ class Kernel:
     def first_of(self, text):
         """As much of a text from its start as there is room for."""
         most = max(self.left, LEAST)
-        return text if len(text) <= most else text[:most] + TOO_LONG.format(len(text) - most)
+        return (
+            text if len(text) <= most else text[:most] + say(TOO_LONG).format(len(text) - most)
+        )
 
     def last_of(self, text):
         """As much of a text from its end as there is room for."""
@@ -247,6 +255,11 @@ def as_it_was():
         os.environ.update(environment)
 
 
+def say(english):
+    """A sentence in the language of the page."""
+    return WORDS.get(english, english)
+
+
 def put_back():
     """Give shared modules the names that they had when they were imported, and no others."""
     for now, names in AS_IMPORTED:  # the builtins first
@@ -288,10 +301,10 @@ def in_words(error):
         own = [frame for frame in theirs if os.path.dirname(frame.filename) != HERE]
         trace.stack = traceback.StackSummary.from_list(own)
         text = ends_of("".join(trace.format()).rstrip())
-        hints = [hint for words, hint in IN_A_PAGE.items() if words in text]
+        hints = [say(IN_A_PAGE[words]) for words in IN_A_PAGE if words in text]
     except BaseException:  # the text of an exception is code of the reader, too
-        text, hints = f"{type(error).__name__}: its text cannot be read.", []
-    hints += [BESIDE[type(error).__name__]] if type(error).__name__ in BESIDE else []
+        text, hints = say(UNREADABLE).format(type(error).__name__), []
+    hints += [say(BESIDE[type(error).__name__])] if type(error).__name__ in BESIDE else []
     return "\n".join([text, *hints])
 
 

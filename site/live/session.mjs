@@ -1,17 +1,18 @@
 // The page's side of Python, fetched with the first press of a button: it starts the worker, asks
 // it one thing at a time, and shows what comes back.
 const GIVEN = 30; // seconds for an answer to an exercise; the checker itself gives it five
-const RETRY = "Press the button again to start it anew.";
+const { say } = window;
+const RETRY = say("Press the button again to start it anew.");
 const WORDS = {
-  unloaded: `Python could not be loaded. Is there a connection? ${RETRY}`,
-  died: `Python ended. ${RETRY}`,
-  late: `Not finished after ${GIVEN} seconds, so Python was stopped. Is there a loop without an ` +
-    `end? ${RETRY}`,
-  stopped: "Stopped.",
+  unloaded: say`Python could not be loaded. Is there a connection? ${RETRY}`,
+  died: say`Python ended. ${RETRY}`,
+  late: say`Not finished after ${GIVEN} seconds, so Python was stopped. Is there a loop without an
+    end? ${RETRY}`,
+  stopped: say("Stopped."),
 };
-export const BUSY = "Another cell is running. Stop it first.";
+export const BUSY = say("Another cell is running. Stop it first.");
 export const unchecked = (name) =>
-  `Nothing was checked: the last line must be ex.${name}.check(${name}).`;
+  say`Nothing was checked: the last line must be ex.${name}.check(${name}).`;
 let worker, asked, count = 0, ready = false;
 
 export const isReady = () => ready;

@@ -83,6 +83,8 @@
   const minusLog = (p) => minus([0, 0], log(p));
 
   // One loss that is right and three that are not, for class 1, as in the chapter on derivatives.
+  // The keys are shown: say("right"), say("no shift"), say("clip"), say("near 0"),
+  // say("gap of 800").
   const LOSSES = {
     "right": (z) => minus(
       plus([Math.max(...z.map((c) => c[0])), 0], log(plus(...shifted(z).map(exp)))), z[1]),
@@ -118,8 +120,8 @@
 
   // Two losses of the logits (0, a) where the first class is right, and their slopes.
   const RACE = {
-    entropy: { name: "cross-entropy", loss: (a) => Math.log1p(Math.exp(a)), slope: sigmoid },
-    squared: { name: "squared error", loss: (a) => 2 * sigmoid(a) ** 2,
+    entropy: { name: say("cross-entropy"), loss: (a) => Math.log1p(Math.exp(a)), slope: sigmoid },
+    squared: { name: say("squared error"), loss: (a) => 2 * sigmoid(a) ** 2,
       slope: (a) => 4 * sigmoid(a) ** 2 * sigmoid(-a) },
   };
 
@@ -147,7 +149,7 @@
   // What all figures have: a task with its tick, a drawing, a line that reads it out, controls,
   // buttons. Only one region is live, hidden, and spoken when the reader has paused.
   function frame(box, task) {
-    const line = add(box, "p", { class: "task" }, `Task: ${task} `);
+    const line = add(box, "p", { class: "task" }, say`Task: ${task} `);
     const tick = add(line, "span", { class: "tick" });
     const drawing = add(box, "div", { class: "stage" });
     const reading = add(box, "p", { class: "reading" });
@@ -161,10 +163,10 @@
       const { said, spoken = said, done } = draw();
       reading.textContent = signed(said);
       if (!byReader) return;
-      if (done) tick.textContent = "✓ done";
+      if (done) tick.textContent = say("✓ done");
       clearTimeout(waiting);
       waiting = setTimeout(() =>
-        (live.textContent = signed(spoken) + (done ? " Task done." : "")), 300);
+        (live.textContent = signed(spoken) + (done ? say(" Task done.") : "")), 300);
     }
 
     function slider(name, [min, max, step, start], format, changed = () => {}) {
@@ -210,7 +212,7 @@
     // Draws for the first time. The last button takes all back, the tick too.
     function start(update, reset = () => {}) {
       draw = update;
-      button("reset", () => {
+      button(say("reset"), () => {
         for (const control of controls) control.value = control.start;
         tick.textContent = "";
         reset();
@@ -241,7 +243,8 @@
         ghost: add(svg, "rect", { ...place, class: "ghost" }),
         text: add(svg, "text", { x, "text-anchor": "middle", class: "value" }) };
     });
-    add(svg, "text", { x: 318, y: 9, "text-anchor": "end", class: "note" }, "dashed: the start");
+    add(svg, "text", { x: 318, y: 9, "text-anchor": "end", class: "note" },
+      say("dashed: the start"));
     return (p) => p.forEach((x, k) => {
       const { bar, ghost, text } = drawn[k], place = { height: TALL * x, y: FLOOR - TALL * x };
       set(bar, place);

@@ -9,39 +9,39 @@
 
   const figures = {
     logits(box) {
-      const fig = frame(box, "Make b the favourite with one slider.");
+      const fig = frame(box, say("Make b the favourite with one slider."));
       const names = [..."abcd"], scores = [2, 1, -0.5, 0.3];
-      const draw = bars(fig.drawing, names, "Probabilities of four classes");
+      const draw = bars(fig.drawing, names, say("Probabilities of four classes"));
       const each = names.map((name, k) => fig.slider(`logit ${name}`, [-5, 5, 0.1, scores[k]],
         (x) => x.toFixed(1)));
-      const shift = fig.slider("added to all", [-50, 50, 1, 0], (x) => x.toFixed(0));
+      const shift = fig.slider(say("added to all"), [-50, 50, 1, 0], (x) => x.toFixed(0));
       const put = (z) => () => each.forEach((s, k) => (s.value = z[k]));
-      fig.button("all equal", put([0, 0, 0, 0]));
-      fig.button("a is sure", put([5, -3, -3, -3]));
-      fig.button("add 50 to all", setTo(shift, 50));
+      fig.button(say("all equal"), put([0, 0, 0, 0]));
+      fig.button(say("a is sure"), put([5, -3, -3, -3]));
+      fig.button(say("add 50 to all"), setTo(shift, 50));
       fig.start(() => {
         const z = each.map((s) => s.value + shift.value), p = softmax(z);
         draw(p);
         const one = [...each, shift].filter((s) => s.value !== s.start).length === 1;
-        return { said: `p = ${list(p)}, log-sum-exp ${logsumexp(z).toFixed(3)}`,
+        return { said: say`p = ${list(p)}, log-sum-exp ${logsumexp(z).toFixed(3)}`,
           done: one && favourite(p) === 1 };
       });
     },
 
     temperature(box) {
-      const fig = frame(box, "Find the T at which the entropy is half of its maximum.");
+      const fig = frame(box, say("Find the T at which the entropy is half of its maximum."));
       const z = [2, 1, -0.5, 0.3], most = Math.log(4);
-      const draw = bars(fig.drawing, [..."abcd"], "Probabilities at this temperature");
+      const draw = bars(fig.drawing, [..."abcd"], say("Probabilities at this temperature"));
       const meter = add(fig.drawing, "svg", { viewBox: "0 0 320 34", role: "img",
-        "aria-label": "The entropy as a bar, from 0 to log 4" });
+        "aria-label": say("The entropy as a bar, from 0 to log 4") });
       add(meter, "path", { d: "M26 18H320V30H26Z", class: "frame" });
       const filled = add(meter, "rect", { x: 26, y: 18, height: 12, class: "entropy bar" });
       add(meter, "path", { d: "M173 14V34", class: "mark" });
-      add(meter, "text", { x: 26, y: 11 }, "entropy");
-      add(meter, "text", { x: 173, y: 11, "text-anchor": "middle" }, "half");
+      add(meter, "text", { x: 26, y: 11 }, say("entropy"));
+      add(meter, "text", { x: 173, y: 11, "text-anchor": "middle" }, say("half"));
       add(meter, "text", { x: 318, y: 11, "text-anchor": "end" }, "log 4");
       // The slider is the logarithm of T: as much room for the cold as for the hot.
-      const slide = fig.slider("temperature", [-3.3, 5, 0.02, 0],
+      const slide = fig.slider(say("temperature"), [-3.3, 5, 0.02, 0],
         (x) => `T = ${(2 ** x).toFixed(2)}`);
       fig.button("T = 0.25", setTo(slide, -2));
       fig.button("T = 1", setTo(slide, 0));
@@ -50,18 +50,18 @@
         const T = 2 ** slide.value, p = softmax(z, T), H = entropy(p);
         draw(p);
         filled.setAttribute("width", 294 * H / most);
-        return { said: `T = ${T.toFixed(3)}: p = ${list(p)}, entropy ${H.toFixed(3)} of at ` +
-          `most ${most.toFixed(3)} nats`, done: Math.abs(H - most / 2) < 0.02 };
+        return { said: say`T = ${T.toFixed(3)}: p = ${list(p)}, entropy ${H.toFixed(3)} of at
+          most ${most.toFixed(3)} nats`, done: Math.abs(H - most / 2) < 0.02 };
       });
     },
 
     overflow(box) {
-      const fig = frame(box, "Find where the naive column first shows a wrong digit.");
+      const fig = frame(box, say("Find where the naive column first shows a wrong digit."));
       const [logits, exps, naive, shiftedExps, good] =
-        table(fig.drawing, [], ["logit z", "exp(z)", "naive", "exp(z−max)", "shifted"]);
+        table(fig.drawing, [], [say("logit z"), "exp(z)", say("naive"), "exp(z−max)", say("shifted")]);
       const names = Object.keys(TYPES).map((name) => [name, name]);
-      const type = fig.choice("precision", names, "float32", retype);
-      const offset = fig.slider("added to all", [-120, 120, 0.1, 88], (x) => written(x));
+      const type = fig.choice(say("precision"), names, "float32", retype);
+      const offset = fig.slider(say("added to all"), [-120, 120, 0.1, 88], (x) => written(x));
       const marks = add(fig.panel, "datalist", { id: "overflow-places" });
       offset.input.setAttribute("list", marks.id);
       const jumps = Array.from({ length: 4 }, (_, k) => fig.button("", () =>
@@ -75,15 +75,15 @@
         const second = stepByStep(z.map((x) => round(x - Math.max(...z))), within);
         second.probs = second.probs.map(round);
         // Four roundings explain four spacings. Beyond, and if it shows, a digit is wrong.
-        const words = first.probs.map((p, k) => Number.isNaN(p) ? "no number"
+        const words = first.probs.map((p, k) => Number.isNaN(p) ? say("no number")
           : written(p) !== written(round(truth[k])) && Math.abs(p - truth[k]) > 4 * eps * truth[k]
-            ? "wrong" : "");
-        const why = first.exps.map((e) => e === Infinity ? "overflow" : e === 0 ? "underflow"
-          : e < normal ? "few digits" : "");
+            ? say("wrong") : "");
+        const why = first.exps.map((e) => e === Infinity ? say("overflow")
+          : e === 0 ? say("underflow") : e < normal ? say("few digits") : "");
         return { z, first, second, words, why };
       }
 
-      const errs = (by, t) => look(by, t).words.includes("wrong");
+      const errs = (by, t) => look(by, t).words.includes(say("wrong"));
 
       // The first wrong place on the way up and on the way down.
       function findEdges(t) {
@@ -105,8 +105,8 @@
         const [top, digits] = [t.largest, t.normal].map(Math.log);
         places = [top - 2, digits, t.nothing, t.nothing - 2].map(past);
         const shown = [top, digits, t.nothing].map((x) => x.toFixed(2));
-        const texts = [`exp overflows (${shown[0]})`, `digits go (${shown[1]})`,
-          `exp is 0 (${shown[2]})`, "all are 0"];
+        const texts = [say`exp overflows (${shown[0]})`, say`digits go (${shown[1]})`,
+          say`exp is 0 (${shown[2]})`, say("all are 0")];
         texts.forEach((text, k) => (jumps[k].textContent = signed(text)));
         marks.replaceChildren();
         for (const value of places) add(marks, "option", { value });
@@ -131,13 +131,14 @@
         fill(shiftedExps, second.exps);
         fill(good, second.probs);
         const bad = (word) => words.filter((w) => w === word).length;
-        const said = bad("no number") + bad("wrong") === 0 ? "The naive column is right."
-          : `Naive: ${bad("no number")} of 3 are no number, ${bad("wrong")} wrong.`;
+        const [none, wrong] = [bad(say("no number")), bad(say("wrong"))];
+        const said = none + wrong === 0 ? say("The naive column is right.")
+          : say`Naive: ${none} of 3 are no number, ${wrong} wrong.`;
         const near = edges.some((edge) => Math.abs(offset.value - edge) <= t.end / 100);
         const [one, two] = [first, second].map(({ probs }) =>
           probs.map((p) => written(p)).join(", "));
-        return { said, spoken: `${said} Naive ${one}; shifted ${two}.`,
-          done: bad("wrong") > 0 && bad("no number") === 0 && near };
+        return { said, spoken: say`${said} Naive ${one}; shifted ${two}.`,
+          done: wrong > 0 && none === 0 && near };
       }, retype);
     },
 
@@ -148,41 +149,41 @@
       // The task makes sense where the second digit climbs past 10 %; close ones only fall.
       const sure = cases.findIndex(({ logits }) =>
         second(logits, 1) < 0.1 && second(logits, 20) > 0.1);
-      const fig = frame(box, `For ${cases[sure].name}, find the largest T at which the second ` +
-        "digit still has at most 10 %.");
+      const fig = frame(box, say`For ${cases[sure].name}, find the largest T at which the second
+        digit still has at most 10 %.`);
       const image = add(fig.drawing, "svg", { viewBox: "0 0 8 8", role: "img", class: "digit" });
       const squares = cases[0].pixels.map((_, k) => add(image, "rect",
         { x: k % 8, y: Math.floor(k / 8), width: 1.02, height: 1.02 }));
-      const draw = bars(fig.drawing, [..."0123456789"], "What the student is to match");
-      const digit = fig.choice("digit", cases.map((c, k) => [k, c.name]), String(sure));
-      const slide = fig.slider("temperature", [0, 4.4, 0.02, 2],
+      const draw = bars(fig.drawing, [..."0123456789"], say("What the student is to match"));
+      const digit = fig.choice(say("digit"), cases.map((c, k) => [k, c.name]), String(sure));
+      const slide = fig.slider(say("temperature"), [0, 4.4, 0.02, 2],
         (x) => `T = ${(2 ** x).toFixed(2)}`);
       fig.button("T = 1", setTo(slide, 0));
       fig.button("T = 4", setTo(slide, 2));
       fig.button("T = 16", setTo(slide, 4));
       fig.start(() => {
         const { name, pixels, logits } = cases[digit.value];
-        image.setAttribute("aria-label", `8 by 8 pixels: ${name}`);
+        image.setAttribute("aria-label", say`8 by 8 pixels: ${name}`);
         pixels.forEach((ink, k) => squares[k].setAttribute("fill-opacity", ink / 16));
         const T = 2 ** slide.value, p = softmax(logits, T);
         draw(p);
         const [one, two] = [...p.keys()].sort((a, b) => logits[b] - logits[a]);
-        return { said: `T = ${T.toFixed(3)}: first ${one} with ${p[one].toFixed(3)}, ` +
-          `then ${two} with ${p[two].toFixed(3)}`,
+        return { said: say`T = ${T.toFixed(3)}: first ${one} with ${p[one].toFixed(3)},
+          then ${two} with ${p[two].toFixed(3)}`,
         done: digit.value === String(sure) && p[two] <= 0.1 && p[two] > 0.0992 };
       });
     },
 
     gradients(box) {
-      const fig = frame(box, "Drag the point to where squared error has hardly any slope left " +
-        "although the prediction is wrong.");
+      const fig = frame(box, say`Drag the point to where squared error has hardly any slope left
+        although the prediction is wrong.`);
       const corner = [[30, 240], [290, 240], [160, 15]];
       const place = (p) => [0, 1].map((i) => sum(p.map((x, k) => x * corner[k][i])));
       const svg = add(fig.drawing, "svg", { viewBox: "0 0 320 265", role: "group",
-        "aria-label": "A triangle of predictions with a point that moves; its arrows are the " +
-          "steps that the two losses ask of the logits" });
+        "aria-label": say`A triangle of predictions with a point that moves; its arrows are the
+          steps that the two losses ask of the logits` });
       add(svg, "path", { d: "M30 240H290L160 15Z", class: "frame" });
-      ["target", "class 1", "class 2"].forEach((name, k) => add(svg, "text",
+      [say("target"), say("class 1"), say("class 2")].forEach((name, k) => add(svg, "text",
         { x: corner[k][0], y: corner[k][1] + (k < 2 ? 18 : -4), "text-anchor": "middle" }, name));
       const drawn = {};
       for (const [name, x, anchor] of [["squared", 318, "end"], ["entropy", 2, "start"]]) {
@@ -194,17 +195,17 @@
       }
       const ghost = add(svg, "circle", { r: 8, class: "ghost" });
       const dot = add(svg, "circle", { r: coarse ? 14 : 8, class: "dot", tabindex: 0,
-        role: "slider", "aria-label": "prediction, moved by the arrow keys",
+        role: "slider", "aria-label": say("prediction, moved by the arrow keys"),
         "aria-valuemin": 0, "aria-valuemax": 1 });
       const [first, second] = [[1, 2], [2, 0.5]].map(([k, start]) =>
-        fig.slider(`logit of class ${k}`, [-8, 8, 0.05, start], (x) => x.toFixed(2)));
+        fig.slider(say`logit of class ${k}`, [-8, 8, 0.05, start], (x) => x.toFixed(2)));
       const put = (a, b) => () => {
         first.value = a;
         second.value = b;
       };
-      fig.button("all equal", put(0, 0));
-      fig.button("nearly right", put(-3, -4));
-      fig.button("between 1 and 2", put(4, 4));
+      fig.button(say("all equal"), put(0, 0));
+      fig.button(say("nearly right"), put(-3, -4));
+      fig.button(say("between 1 and 2"), put(4, 4));
 
       // From the place in the triangle to probabilities to logits.
       function moveTo(x, y) {
@@ -234,8 +235,8 @@
           drawn[name].point([cx, cy], end);
           drawn[name].length.textContent = lengths[name].toFixed(3);
         }
-        return { said: `p = ${list(p)}; gradient of cross-entropy ${lengths.entropy.toFixed(3)}, ` +
-          `of squared error ${lengths.squared.toFixed(3)}`,
+        return { said: say`p = ${list(p)}; gradient of cross-entropy
+          ${lengths.entropy.toFixed(3)}, of squared error ${lengths.squared.toFixed(3)}`,
         done: lengths.squared < 0.05 && favourite(p) !== 0 };
       });
     },
@@ -246,9 +247,9 @@
   // The step of a difference: the loss near the point, magnified to the size of the step, and
   // the errors of three slopes. Below, what a check of each loss says at each point.
   function step(box) {
-    const fig = frame(box, "Find a loss that is wrong although its check passes.");
+    const fig = frame(box, say("Find a loss that is wrong although its check passes."));
     const near = add(fig.drawing, "svg", { viewBox: "0 0 320 150", role: "img" });
-    add(near, "text", { x: 0, y: 10 }, "loss around the point");
+    add(near, "text", { x: 0, y: 10 }, say("loss around the point"));
     // An inner drawing, which cuts off what leaves it.
     const inner = add(near, "svg",
       { x: 0, y: 18, width: 320, height: 132, viewBox: "-160 -66 320 132" });
@@ -259,31 +260,32 @@
     const nothing = add(inner, "text", { x: 0, y: -8, "text-anchor": "middle" });
     const ends = [0, 1].map(() => add(inner, "circle", { r: 4, class: "end" }));
     const key = add(fig.drawing, "p", { class: "key" });
-    const KEY = { curve: "loss", tangent: "true slope", secant: "central secant" };
+    const KEY = { curve: say("loss"), tangent: say("true slope"), secant: say("central secant") };
     for (const [name, text] of Object.entries(KEY)) add(key, "span", { class: name }, text);
 
-    const WAYS = { onesided: "one-sided", central: "central", complex: "complex step" };
+    const WAYS = { onesided: say("one-sided"), central: say("central"), complex: say("complex step") };
     const far = add(fig.drawing, "svg", { viewBox: "0 0 320 190", role: "img",
-      "aria-label": "Relative error of the slope against the step, for three ways to measure it" });
+      "aria-label": say("Relative error of the slope against the step, for three ways to measure it") });
     const powers = (from, to, by) => Array.from({ length: (to - from) / by + 1 },
       (_, k) => [from + k * by, `1e${from + k * by}`]);
     const [X, Y] = axes(far, { left: 46, right: 302, top: 20, bottom: 150,
       x: [-15, -1], y: [-17, 1], xTicks: powers(-13, -1, 4), yTicks: powers(-16, 0, 4),
-      names: ["step h", "relative error of the slope"] });
+      names: [say("step h"), say("relative error of the slope")] });
     const errors = Object.keys(WAYS).map((name) => ({ name,
       line: add(far, "path", { class: `line ${name}` }),
       dot: add(far, "circle", { r: 4.5, class: name }) }));
     const here = add(far, "path", { class: "mark" });
 
-    const slide = fig.slider("step", [-15, -1, 0.25, -14.5], (x) => `h = ${power(10 ** x)}`);
+    const slide = fig.slider(say("step"), [-15, -1, 0.25, -14.5], (x) => `h = ${power(10 ** x)}`);
     const chosen = { loss: "right", point: "z" };
-    add(fig.panel, "p", { class: "caption" }, "Does a check with this step pass?");
-    const verdicts = table(fig.panel, Object.keys(POINTS), Object.keys(LOSSES)).flatMap((row, i) =>
+    add(fig.panel, "p", { class: "caption" }, say("Does a check with this step pass?"));
+    const verdicts = table(fig.panel, Object.keys(POINTS).map((name) => say(name)),
+      Object.keys(LOSSES).map((name) => say(name))).flatMap((row, i) =>
       row.map((cell, k) => {
         const at = { loss: Object.keys(LOSSES)[i], point: Object.keys(POINTS)[k] };
         return { ...at, node: fig.button("", () => Object.assign(chosen, at), cell) };
       }));
-    const cells = table(fig.panel, ["error", "least", "at h"], Object.values(WAYS));
+    const cells = table(fig.panel, [say("error"), say("least"), say("at h")], Object.values(WAYS));
     cells.forEach(([cell]) => cell.previousSibling.classList.add("way"));
     for (const log of [-2, -5, -12]) fig.button(`h = 1e${log}`, setTo(slide, log));
 
@@ -302,7 +304,7 @@
       const secant = [[-160, a[1] - 60 * tilt], [160, b[1] + 60 * tilt]];
       lines.secant.setAttribute("d", known ? path(secant) : "");
       [a, b].forEach(([cx, cy], k) => set(ends[k], { cx, cy: known ? cy : 999 }));
-      nothing.textContent = known ? "" : `the loss here is ${written(middle)}`;
+      nothing.textContent = known ? "" : say`the loss here is ${written(middle)}`;
     }
 
     function drawErrors(f, z, h, slope) {
@@ -318,7 +320,7 @@
           .map((e) => (e < Infinity ? e : Infinity));
         const least = Math.min(...known), at = 10 ** grid[known.indexOf(least)];
         [error, least, least < Infinity ? at : NaN].forEach((x, i) =>
-          (cells[k][i].textContent = signed(x < Infinity ? power(x) : "no number")));
+          (cells[k][i].textContent = signed(x < Infinity ? power(x) : say("no number"))));
       });
       here.setAttribute("d", `M${X(log)} 20V150`);
       return shown;
@@ -328,10 +330,11 @@
       for (const { loss, point, node } of verdicts) {
         const good = passes(LOSSES[loss], POINTS[point], h);
         const pressed = loss === chosen.loss && point === chosen.point;
-        node.textContent = good ? "✓ passes" : "✗ fails";
+        node.textContent = good ? say("✓ passes") : say("✗ fails");
         node.className = good ? "good" : "bad";
-        set(node, { "aria-pressed": pressed, "aria-label":
-          `${loss}, ${point}: ${good ? "passes" : "fails"}` });
+        const said = good ? say("passes") : say("fails");
+        set(node, { "aria-pressed": pressed,
+          "aria-label": say`${say(loss)}, ${say(point)}: ${said}` });
       }
     }
 
@@ -339,31 +342,33 @@
       const h = 10 ** slide.value, f = LOSSES[chosen.loss], z = POINTS[chosen.point];
       const slope = trueSlopes(z)[0];
       near.setAttribute("aria-label",
-        `The loss at ${chosen.point}, magnified to steps of ${power(h)}`);
+        say`The loss at ${say(chosen.point)}, magnified to steps of ${power(h)}`);
       magnify(f, z, h, slope);
       const error = drawErrors(f, z, h, slope);
       judge(h);
       const good = passes(f, z, h), wrong = chosen.loss !== "right";
-      const off = error.central < Infinity ? power(error.central) : "no number";
-      const which = wrong ? `“${chosen.loss}”` : "the right loss";
+      const off = error.central < Infinity ? power(error.central) : say("no number");
+      const which = wrong ? say`“${say(chosen.loss)}”` : say("the right loss");
       // A verdict that does not fit the loss is said.
-      const but = wrong !== good ? "" : `, although that loss is ${wrong ? "wrong" : "right"}`;
-      return { said: `h = ${power(h)}: central slope off by ${off}. Check of ${which} at ` +
-        `${chosen.point}: ${good ? "passes" : "fails"}${but}.`, done: wrong && good };
+      const but = wrong !== good ? "" : wrong ? say(", although that loss is wrong")
+        : say(", although that loss is right");
+      const verdict = good ? say("passes") : say("fails");
+      return { said: say`h = ${power(h)}: central slope off by ${off}. Check of ${which} at
+        ${say(chosen.point)}: ${verdict}${but}.`, done: wrong && good };
     }, () => Object.assign(chosen, { loss: "right", point: "z" }));
   }
 
   // Two balls on two curves: gradient steps from one start.
   function race(box) {
-    const fig = frame(box, "Find a start at which squared error needs more than a hundred times " +
-      "the steps of cross-entropy to pass p = 0.5.");
+    const fig = frame(box, say`Find a start at which squared error needs more than a hundred times
+      the steps of cross-entropy to pass p = 0.5.`);
     const svg = add(fig.drawing, "svg", { viewBox: "0 0 320 220", role: "img", "aria-label":
-      "Both losses against the logit of the wrong class. Cross-entropy climbs, squared error " +
-      "lies flat. On each a ball." });
+      say`Both losses against the logit of the wrong class. Cross-entropy climbs, squared error
+      lies flat. On each a ball.` });
     const named = (ticks) => ticks.map((v) => [v, String(v)]);
     const [X, Y] = axes(svg, { left: 26, right: 308, top: 22, bottom: 178, x: [-8, 12], y: [0, 12],
       xTicks: named([-8, -4, 0, 4, 8, 12]), yTicks: named([0, 2, 6, 12]),
-      names: ["logit a of the wrong class", "loss"] });
+      names: [say("logit a of the wrong class"), say("loss")] });
     for (const [a, name] of [[0, "p = 0.5"], [-Math.log(9), "0.9"]]) {
       add(svg, "path", { d: `M${X(a)} 34V178`, class: "mark" });
       add(svg, "text", { x: X(a) + (a ? -3 : 3), y: 44, "text-anchor": a ? "end" : "start" }, name);
@@ -380,9 +385,9 @@
     const handle = add(svg, "circle", { r: coarse ? 14 : 7, cy: 178, class: "dot along" });
 
     const cells = table(fig.drawing, Object.values(RACE).map((r) => r.name),
-      ["a now", "p now", "steps to p = 0.5", "steps to p = 0.9"]);
-    const start = fig.slider("start a", [-2, 12, 0.1, 5], (x) => `a = ${x.toFixed(1)}`, restart);
-    const rate = fig.slider("rate", [0.1, 2, 0.1, 1], (x) => x.toFixed(1), restart);
+      [say("a now"), say("p now"), say("steps to p = 0.5"), say("steps to p = 0.9")]);
+    const start = fig.slider(say("start a"), [-2, 12, 0.1, 5], (x) => `a = ${x.toFixed(1)}`, restart);
+    const rate = fig.slider(say("rate"), [0.1, 2, 0.1, 1], (x) => x.toFixed(1), restart);
     draggable(svg, handle, (x) => {
       start.value = -8 + ((x - 26) / 282) * 20;
       restart();
@@ -439,17 +444,17 @@
     }
 
     for (const steps of [1, 10, 100, 1000])
-      fig.button(`run ${steps} step${steps > 1 ? "s" : ""}`, () => run(steps));
-    fig.button("start at 8", () => (start.value = 8, restart()));
+      fig.button(steps > 1 ? say`run ${steps} steps` : say("run 1 step"), () => run(steps));
+    fig.button(say("start at 8"), () => (start.value = 8, restart()));
     restart();
     fig.start(() => {
       const shown = state.runners.map(({ a, half, most }) => [a.toFixed(3), sigmoid(-a).toFixed(3),
-        String(half ?? "not yet"), String(most ?? "not yet")]);
+        String(half ?? say("not yet")), String(most ?? say("not yet"))]);
       cells.forEach((row, i) => row.forEach((cell, k) => (cell.textContent = signed(shown[k][i]))));
       const [entropy, squared] = state.runners;
       const p = state.runners.map(({ a }) => sigmoid(-a).toFixed(3));
-      return { said: `After ${state.steps} steps p is ${p[0]} by cross-entropy, ${p[1]} by ` +
-        "squared error.",
+      return { said: say`After ${state.steps} steps p is ${p[0]} by cross-entropy, ${p[1]} by
+        squared error.`,
         // It need not arrive for that: not to have arrived after so many is enough.
         done: (squared.half ?? state.steps) > 100 * entropy.half };
     }, restart);

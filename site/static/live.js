@@ -66,10 +66,10 @@
   }
 
   let session, said, tries = 0, cells = [];
-  const say = (words) => (said.textContent = words);
+  const speak = (words) => (said.textContent = words);
 
   // If Python comes from elsewhere, that is said before it is fetched.
-  const source = python ? ` (Python from ${new URL(python).host})` : "";
+  const source = python ? say` (Python from ${new URL(python).host})` : "";
 
   class Cell {
     constructor(node, index) {
@@ -77,23 +77,25 @@
       this.pre = node.querySelector(".cell_input pre");
       this.written = this.pre.textContent.replace(/\n$/, "");
       this.exercise = this.written.match(/^ex\.(\w+)\.check\(/m)?.[1];
-      this.name = this.exercise ?? `cell ${index + 1}`;
+      this.name = this.exercise ?? say`cell ${index + 1}`;
       this.stored = all(".cell_output", node);
-      const slow = node.className.match(/tag_takes-(\d+-\w+)/)?.[1].replace("-", " ");
-      this.word = (this.exercise ? "Check" : "Run") + (slow ? ` (about ${slow})` : "");
+      const slow = node.className.match(/tag_takes-(\d+)-(\w+)/); // say("seconds"), say("minutes")
+      this.word = this.exercise ? say("Check") : say("Run");
+      if (slow) this.word += say` (about ${slow[1]} ${say(slow[2])})`;
       const bar = add(node.querySelector(".cell_input"), "div", { class: "live-bar" });
       this.runs = button(bar, this.word, () => (this.running ? session.stop() : this.run()));
-      this.edits = button(bar, "Edit", () => (this.edit(), this.editor.focus()));
-      this.resets = button(bar, "Reset", () => this.reset());
+      this.edits = button(bar, say("Edit"), () => (this.edit(), this.editor.focus()));
+      this.resets = button(bar, say("Reset"), () => this.reset());
       this.status = add(bar, "span", { class: "live-status" });
-      add(bar, "span", { class: "live-number", "aria-hidden": "true" }, `cell ${index + 1}`);
+      add(bar, "span", { class: "live-number", "aria-hidden": "true" },
+        say`cell ${index + 1}`);
       this.label();
       this.resets.hidden = true;
       if (this.exercise) this.edit(store.get("answer", this.exercise));
     }
 
     label() {
-      const word = this.running ? "Stop" : this.word;
+      const word = this.running ? say("Stop") : this.word;
       this.runs.textContent = word + (session?.isReady() || this.running ? "" : source);
       for (const made of [this.runs, this.edits, this.resets])
         made.setAttribute("aria-label", `${made.textContent} ${this.name}`);
@@ -105,7 +107,7 @@
       if (this.editor) return;
       const box = add(this.pre.parentNode, "div", { class: "live-editor" });
       this.letters = add(box, "div", { class: "live-letters", "aria-hidden": "true" });
-      this.editor = add(box, "textarea", { "aria-label": `Python code of ${this.name}`,
+      this.editor = add(box, "textarea", { "aria-label": say`Python code of ${this.name}`,
         "aria-describedby": "live-keys", autocapitalize: "off", autocomplete: "off",
         spellcheck: "false" });
       this.pre.hidden = this.edits.hidden = true;
@@ -152,7 +154,7 @@
       this.resets.hidden = true;
       this.runs.focus();
       count();
-      say(`${this.name} is as it was.`);
+      speak(say`${this.name} is as it was.`);
     }
 
     // Take the last output away; the stored one is seen in its place, or hidden.
@@ -165,7 +167,7 @@
     tell(words) {
       if (this.status.textContent === words) return;
       this.status.textContent = words;
-      say(`${this.name}: ${words}`);
+      speak(`${this.name}: ${words}`);
     }
 
     async run() {
@@ -179,11 +181,11 @@
       const judged = this.shown?.querySelector(".check");
       if (this.exercise && judged?.matches(".check-correct"))
         store.set("yes", "solved", this.exercise);
-      this.tell(end.text ?? (!end.ok ? "Stopped at an error." : judged ? "" : this.exercise
-        ? session.unchecked(this.exercise) : `Done in ${end.seconds.toFixed(1)} s.`));
+      this.tell(end.text ?? (!end.ok ? say("Stopped at an error.") : judged ? "" : this.exercise
+        ? session.unchecked(this.exercise) : say`Done in ${end.seconds.toFixed(1)} s.`));
       const heard = all(".live .output", this.node)
         .map((box) => described(box).join(" ") || box.innerText).join("\n");
-      say(`${this.name}: ${heard.slice(-600)} ${this.status.textContent}`);
+      speak(`${this.name}: ${heard.slice(-600)} ${this.status.textContent}`);
       this.resets.hidden = false;
       this.node.dataset.ran = end.kind;
       if (this.shown) this.fold?.setAttribute("open", "");
@@ -192,12 +194,13 @@
     }
 
     async asked(question) {
-      this.tell(session?.isReady() ? "Running …" : "Starting Python, the first time 10 to 17 MB …");
+      this.tell(session?.isReady() ? say("Running …")
+        : say("Starting Python, the first time 10 to 17 MB …"));
       try {
         // Under a new name each time: a browser may keep a failure.
         session ??= await import(new URL(`session.mjs?${++tries}`, live));
       } catch {
-        return { kind: "ended", text: "Python could not be loaded. Is there a connection?" };
+        return { kind: "ended", text: say("Python could not be loaded. Is there a connection?") };
       }
       const sources = cells.map((cell) => cell.text);
       return session.ask(live, python, { ...question, sources },
@@ -205,12 +208,12 @@
     }
 
     record(record) {
-      if (record.kind === "loading") this.tell(`Loading ${record.text} …`);
-      else if (record.kind === "begun") this.tell("Running …"), this.begun = true;
+      if (record.kind === "loading") this.tell(say`Loading ${record.text} …`);
+      else if (record.kind === "begun") this.tell(say("Running …")), this.begun = true;
       else this.output(), session.append(this.shown, record, this.alt(record.plain), coloured);
     }
 
-    // As late as can be: until then the old one keeps the page still.
+    // Late: the old one keeps the page still.
     output() {
       if (!this.begun) return;
       this.begun = false;
@@ -221,7 +224,7 @@
     // A cell that was not edited draws what is described already.
     alt(plain) {
       const text = this.stored.flatMap(described)[described(this.shown).length];
-      return (this.text === this.written && text) || `Figure drawn by ${this.name}: ${plain}`;
+      return (this.text === this.written && text) || say`Figure drawn by ${this.name}: ${plain}`;
     }
   }
 
@@ -240,7 +243,7 @@
   function lead(figure) {
     const cell = cells.find(({ node }) => node.matches(`.tag_code-of-${figure.dataset.figure}`));
     if (!cell) return;
-    button(figure.querySelector(".buttons"), "The code of this", () => {
+    button(figure.querySelector(".buttons"), say("The code of this"), () => {
       cell.node.querySelector("details:has(.cell_input)")?.setAttribute("open", "");
       cell.node.scrollIntoView({ block: "center" });
       cell.runs.focus({ preventScroll: true });
@@ -252,16 +255,17 @@
   let line;
 
   function count() {
-    if (line) line.textContent = `${solved(mine().map((cell) => cell.exercise))} of ` +
-      `${mine().length} solved. Answers are kept in this browser alone. `;
+    const done = solved(mine().map((cell) => cell.exercise));
+    if (line) line.textContent =
+      say`${done} of ${mine().length} solved. Answers are kept in this browser alone. `;
   }
 
   function head(place) {
-    place.firstChild.textContent = "Check them here, or run them in a notebook: ";
+    place.firstChild.textContent = say("Check them here, or run them in a notebook: ");
     const box = add(place.parentNode, "p", { class: "live-progress" });
     place.after(box);
     line = add(box, "span");
-    button(box, "Export my answers", save);
+    button(box, say("Export my answers"), save);
     count();
   }
 
@@ -269,22 +273,22 @@
   async function save() {
     const answered = mine().filter((cell) => cell.text !== cell.written);
     if (!answered.length || session?.isBusy())
-      return say(line.textContent = answered.length ? session.BUSY : "There is no answer yet. ");
+      return speak(line.textContent = answered.length ? session.BUSY : say("There is no answer yet. "));
     const chosen = answered.map((cell) => cell.index);
     const end = await answered[0].asked({ ask: "export", chosen });
     answered[0].tell("");
-    say(line.textContent = `${end.kind === "done" ? "Exported." : end.text} `);
+    speak(line.textContent = `${end.kind === "done" ? say("Exported.") : end.text} `);
     if (end.kind === "done") session.save(end.text, `${page.split("/").pop()}.py`);
   }
 
-  // The front page: how many exercises of each chapter were solved in this browser.
+  // The front page: how many were solved here.
   function overview(box) {
     const found = Object.entries(JSON.parse(exercises))
       .map(([of, { title, names }]) => [title, solved(names, of), names.length])
       .filter(([, done]) => done)
-      .map(([title, done, most]) => `${title} ${done} of ${most}`);
+      .map(([title, done, most]) => say`${title} ${done} of ${most}`);
     box.hidden = false;
-    if (found.length) add(box, "p", {}, `Solved in this browser: ${found.join(", ")}.`);
+    if (found.length) add(box, "p", {}, say`Solved in this browser: ${found.join(say(", "))}.`);
   }
 
   all(".live-overview").forEach(overview);
@@ -293,10 +297,10 @@
   said = add(document.querySelector("article"), "p", { class: "live-said visually-hidden",
     role: "status" });
   add(document.body, "p", { id: "live-keys", hidden: "" },
-    "Control and Enter runs the code. Tab leaves the editor.");
+    say("Control and Enter runs the code. Tab leaves the editor."));
   cells = nodes.map((node, index) => new Cell(node, index));
   all("details.gives").forEach(pair);
-  // When interactive_figures.js has drawn them.
+  // Once they are drawn.
   addEventListener("DOMContentLoaded", () => all(".interactive[data-figure]").forEach(lead));
   all(".live-note").forEach((note) => (note.hidden = false));
   all(".where-to-run").forEach(head);

@@ -40,7 +40,7 @@
     const group = document.createElement("div");
     group.className = "choices";
     group.setAttribute("role", "group");
-    group.setAttribute("aria-label", "Your guess");
+    group.setAttribute("aria-label", say("Your guess"));
     const fold = answer(prompt), said = document.createElement("p");
     said.className = "guessed";
     fold?.querySelector("summary").after(said);
@@ -60,7 +60,7 @@
     function choose(chosen) {
       for (const button of buttons)
         button.setAttribute("aria-pressed", String(button === chosen));
-      if (chosen) said.replaceChildren("Your guess: ", ...chosen.cloneNode(true).childNodes);
+      if (chosen) said.replaceChildren(say("Your guess: "), ...chosen.cloneNode(true).childNodes);
     }
 
     group.append(...buttons);

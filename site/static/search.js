@@ -526,13 +526,15 @@
   function fill(box, status, typed, most) {
     const {results, all} = search(typed);
     box.replaceChildren();
-    const count = results.length === 1 ? "1 result" : `${results.length} results`;
+    const count = results.length === 1 ? say("1 result") : say`${results.length} results`;
     if (!typed.trim()) status.textContent = "";
-    else if (!results.length) status.textContent = "Nothing found.";
-    else status.textContent = all ? `${count}.` : `No section has all of these words. ${count} with some of them.`;
+    else if (!results.length) status.textContent = say("Nothing found.");
+    else status.textContent = all ? say`${count}.`
+      : say`No section has all of these words. ${count} with some of them.`;
     if (typed.trim() && !results.length)
-      box.append(element("p", {}, "Try fewer or other words, in English or Chinese, or look in the ",
-        ...(book.glossary ? [link(book.glossary, "glossary"), " or the "] : []), link("genindex.html", "index"), "."));
+      box.append(element("p", {}, say("Try fewer or other words, in English or Chinese, or look in the "),
+        ...(book.glossary ? [link(book.glossary, say("glossary")), say(" or the ")] : []),
+        link("genindex.html", say("index")), say(".")));
     if (!results.length) return;
     const list = element("ol", {class: "found"}, ...results.slice(0, most).map(shown));
     box.append(list);
@@ -541,10 +543,10 @@
 
   function more(box, list, results, typed, most) {
     if (box.id !== "search-results") {
-      box.append(element("p", {}, link("search.html?q=" + encodeURIComponent(typed), `All ${results.length} results`)));
+      box.append(element("p", {}, link("search.html?q=" + encodeURIComponent(typed), say`All ${results.length} results`)));
       return;
     }
-    const button = element("button", {type: "button", class: "btn btn-sm more"}, `Show ${results.length - most} more`);
+    const button = element("button", {type: "button", class: "btn btn-sm more"}, say`Show ${results.length - most} more`);
     button.addEventListener("click", () => {
       const added = results.slice(most).map(shown);
       list.append(...added);
@@ -582,7 +584,7 @@
           fill(box, status, typed, most);
           done(typed);
         },
-        () => (status.textContent = "The list of sections could not be loaded."),
+        () => (status.textContent = say("The list of sections could not be loaded.")),
       );
     };
     input.addEventListener("input", () => {
