@@ -30,6 +30,7 @@ LONGEST = (
     "chapters/distillation.ipynb",
     "chapters/mse_vs_cross_entropy.ipynb",
     "tests/test_browser.py",
+    "tests/test_chinese_site.py",
     "tests/test_live_trouble.py",
     "tests/test_live_pages.py",
     "tests/test_live_exercises.py",

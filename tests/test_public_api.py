@@ -18,8 +18,8 @@ MODULES = [
     importlib.import_module(f"companion.{name}")
     for name in (
         "_core functions naive information losses derivatives distillation regression "
-        "datasets book.plotting book.show book.measured one_pass.streaming one_pass.fast "
-        "one_pass.linear one_pass._rows one_pass.compiled one_pass.distributed "
+        "datasets book.plotting book.zh book.show book.measured one_pass.streaming "
+        "one_pass.fast one_pass.linear one_pass._rows one_pass.compiled one_pass.distributed "
         "diagnose.arrays diagnose._kinds diagnose._reading diagnose._rows diagnose._outputs "
         "diagnose._labels diagnose._losses diagnose._given diagnose._calibration "
         "diagnose._not_finite diagnose._beside"

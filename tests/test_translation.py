@@ -98,8 +98,8 @@ def test_without_translations_a_page_is_itself(path):
         return
     for cell, own in zip(page.cells, nbformat.read(path, 4).cells, strict=True):
         source = own.source
-        for english, chinese in pages.IMPORTS.items() if own.cell_type == "code" else ():
-            source = source.replace(f"from {english} import", f"from {chinese} import")
+        for english, chinese in messages.IMPORTS.items() if own.cell_type == "code" else ():
+            source = source.replace(english, chinese)
         assert cell.source == source
 
 

@@ -7,11 +7,9 @@ that it lacks, and draw boxes in pictures of pixels.
 
 from pathlib import Path
 
-import matplotlib.pyplot as plt
-from matplotlib import font_manager
-
 from companion.book import plotting
 from companion.book.plotting import *  # noqa: F403
+from companion.book.plotting import plt
 
 FONT = Path(__file__).with_name("chinese.otf")
 
@@ -25,6 +23,8 @@ def book_style():
     >>> plt.rcParams["font.family"]
     ['sans-serif', 'Noto Sans CJK SC']
     """
+    from matplotlib import font_manager  # here: if it is missing, `plotting` says what to do
+
     plotting.book_style()
     font_manager.fontManager.addfont(FONT)
     name = font_manager.FontProperties(fname=FONT).get_name()

@@ -1259,8 +1259,8 @@ def class_map_probs(scores):
         Mistake(
             "linear",
             lambda scores: scores / scores.sum(axis=1, keepdims=True),
-            "You share out the scores themselves. Negative scores can then get negative shares; "
-            "make them positive with exp first.",
+            "You share out the scores themselves. Negative scores can then get negative "
+            "shares; make them positive with exp first.",
         ),
         Mistake(
             "one-hot",
@@ -1537,8 +1537,8 @@ def temperature_probs(logits, temperature):
         Mistake(
             "linear",
             lambda z, T: (z / T) / (z / T).sum(axis=1, keepdims=True),
-            "You share out the scores themselves. Negative scores can then get negative shares; "
-            "make them positive with exp first.",
+            "You share out the scores themselves. Negative scores can then get negative "
+            "shares; make them positive with exp first.",
         ),
     ),
 )

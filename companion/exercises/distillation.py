@@ -207,8 +207,8 @@ def soft_targets(teacher_logits, temperature):
         Mistake(
             "linear",
             lambda v, T: v / v.sum(axis=-1, keepdims=True),
-            "You share out the scores themselves. Negative scores can then get negative shares; "
-            "make them positive with exp first.",
+            "You share out the scores themselves. Negative scores can then get negative "
+            "shares; make them positive with exp first.",
         ),
     ),
 )

@@ -512,7 +512,8 @@ def midpoint_gap(f, a, b):
             "finish",
             {
                 "sign": "You return only the sign of the gap. How far is asked for.",
-                "truth": "You return 1 or 0, whether the gap is positive. How far is asked for.",
+                "truth": "You return 1 or 0, whether the gap is positive. How far is asked "
+                "for.",
             },
             most=1,
         ),

@@ -444,8 +444,8 @@ def softmax(x):
         Mistake(
             "linear",
             lambda x: x / x.sum(axis=-1, keepdims=True),
-            "You share out the scores themselves. Negative scores can then get negative shares; "
-            "make them positive with exp first.",
+            "You share out the scores themselves. Negative scores can then get negative "
+            "shares; make them positive with exp first.",
         ),
         Mistake(
             "sigmoid",

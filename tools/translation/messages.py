@@ -30,6 +30,12 @@ OPTION = re.compile(r"^:[\w-]+:")
 ALT = re.compile(r"(?<=^:alt: ).+$")
 NO_WORDS = re.compile(r"`[^`]*`|\$[^$]*\$|\{[\w:]+\}|<!--.*?-->", re.DOTALL)
 SHOWN = re.compile(r"\{(?:term|ref)\}`([^`]*)`")
+# What a chapter imports in English, and in Chinese.
+IMPORTS = {
+    "from companion.exercises import": "from companion.exercises.zh import",
+    "from companion.book.plotting import": "from companion.book.zh import",
+    "from companion.book import plotting as": "from companion.book import zh as",
+}
 # Functions of Matplotlib, and of the book, that write what they are given into a figure.
 DRAWS = {"annotate", "line", "set", "set_title", "set_xlabel", "set_ylabel", "simplex", "text"}
 COLUMNS = 76  # of code, as in the chapters
@@ -293,8 +299,8 @@ def essence(source):
     >>> essence("f(1)  # one") == essence("f(1)  # 一")
     True
     """
-    source = source.replace("companion.exercises.zh", "companion.exercises")
-    source = source.replace("companion.book.zh", "companion.book.plotting")
+    for english, chinese in IMPORTS.items():
+        source = source.replace(chinese, english)
     rows = source.split("\n")
     tree = ast.parse("\n".join("" if r.lstrip().startswith(("%", "!")) else r for r in rows))
     for node in documented(tree):

@@ -13,10 +13,6 @@ from tools.translation.messages import ROOT
 
 CHAPTERS = ROOT / "chapters"
 INCLUDED = "{include} ../"
-IMPORTS = {
-    "companion.exercises": "companion.exercises.zh",
-    "companion.book.plotting": "companion.book.zh",
-}
 SVG = "image/svg+xml"
 DRAWN = re.compile(r"(<text\b[^>]*>)([^<]*)</text>")
 
@@ -76,8 +72,8 @@ def _code_cell(cell, say):
     labels = labels_of(cell)
     if "remove-cell" not in cell.metadata.get("tags", []):
         cell.source = messages.code(cell.source, say, labels)
-    for english, chinese in IMPORTS.items():
-        cell.source = cell.source.replace(f"from {english} import", f"from {chinese} import")
+    for english, chinese in messages.IMPORTS.items():
+        cell.source = cell.source.replace(english, chinese)
     for data in figures_of(cell):
         data[SVG] = DRAWN.sub(lambda text: _redrawn(text, say, labels), data[SVG])
     image = cell.metadata.get("mystnb", {}).get("image", {})
