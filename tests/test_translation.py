@@ -12,6 +12,8 @@ from collections import Counter, defaultdict
 import nbformat
 import polib
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from companion.exercises import TOPICS
 from companion.exercises.result import State
@@ -46,7 +48,15 @@ def test_each_message_is_translated_and_keeps_what_it_must(name):
 @pytest.mark.parametrize("name", WANTED)
 def test_a_catalogue_holds_the_messages_of_today_and_no_guess(name):
     entries = catalogues.read(name)
-    assert [entry.msgid for entry in entries] == list(WANTED[name]), "run make zh"
+    new, lost = catalogues.updated(entries, WANTED[name])
+    missing = [
+        f"no translation of:\n  {e.msgid}\nit was:\n  {e.previous_msgid}\n  {e.tcomment}"
+        for e in new
+        if not e.msgstr
+    ]
+    missing += [f"no longer in English:\n  {e.msgid}\n  {e.msgstr}" for e in lost]
+    assert not missing, f"{name}.po, run make zh: " + "\n".join(missing)
+    assert [entry.msgid for entry in entries] == list(WANTED[name]), "the order: run make zh"
     assert not [entry.msgid for entry in entries if entry.fuzzy or entry.obsolete]
 
 
@@ -79,7 +89,8 @@ def test_links_to_a_section_name_it_as_its_heading_does():
 
 def test_the_committed_edition_is_what_the_catalogues_give():
     wanted = edition.files()
-    assert not sorted(edition.stale(wanted)), "run make zh"
+    stale = sorted(edition.stale(wanted))
+    assert not stale, f"edited by hand, or not written since: {stale}; run make zh"
     hashes = json.loads(edition.HASHES.read_text(encoding="utf-8"))
     assert hashes == {name: edition.hash_of(text) for name, text in wanted.items()}
     assert not edition.edited_by_hand()
@@ -327,3 +338,47 @@ def test_no_english_sentence_of_the_checker_is_left_in_the_outputs():
     for path in NOTEBOOKS:
         text = (edition.EDITION / "chapters" / path.name).read_text(encoding="utf-8")
         assert not [state for state in states if state in text], path.name
+
+
+# A search: whatever Markdown of these kinds comes, it is taken apart and put together.
+
+WORDS_OF_TEXT = st.lists(
+    st.sampled_from(
+        ["rows", "of", "a", "softmax", "`z - m`", "$p_i$", "**bold**", "*one*", "[see](x.md#y)",
+         "{term}`mask`", "1,000", "5 %", "(two)", "it:", "end."]
+    ),
+    min_size=1,
+    max_size=9,
+).map(" ".join)  # fmt: skip
+BLOCKS = st.one_of(
+    WORDS_OF_TEXT,
+    st.tuples(WORDS_OF_TEXT, WORDS_OF_TEXT).map("\n".join),
+    WORDS_OF_TEXT.map("## {}".format),
+    st.lists(WORDS_OF_TEXT, min_size=1, max_size=3).map(
+        lambda lines: "\n".join(f"- {line}" for line in lines)
+    ),
+    st.lists(WORDS_OF_TEXT, min_size=1, max_size=3).map(
+        lambda lines: "\n".join(f"> {line}" for line in lines)
+    ),
+    st.tuples(WORDS_OF_TEXT, WORDS_OF_TEXT).map(
+        lambda cells: "| A | B |\n| --- | --- |\n| {} | {} |".format(*cells)
+    ),
+    WORDS_OF_TEXT.map("<details><summary>{}</summary>".format),
+    st.just("```python\nx = 1  # one row\n```"),
+    st.just("$$\nx_i \\text{ for each row}\n$$"),
+    st.just("</details>"),
+)
+
+
+@given(st.lists(BLOCKS, min_size=1, max_size=6).map("\n\n".join))
+def test_any_markdown_is_taken_apart_and_put_together(text):
+    assert messages.markdown(text, str) == text
+    found = []
+    messages.markdown(text, lambda message: found.append(message) or message)
+    again = []
+    done = messages.markdown(text, lambda message: f"{message} 行")
+    messages.markdown(done, lambda message: again.append(message) or message)
+    assert again == [f"{message} 行" for message in found]
+    both = [faults.shape(each) for each in (done, text)]
+    kept = [{k: n for k, n in s.items() if k[0] != "html_block"} for s in both]
+    assert kept[0] == kept[1]

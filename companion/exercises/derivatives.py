@@ -1731,7 +1731,7 @@ check_that_can_fail = ChoiceExercise(
         "c": "The sum of softmax(z + z[0]).",
     },
     hints=(
-        "A check can fail only if the right gradient is not 0.",
+        "A gradient of zeros fails a check only where the right one is not 0.",
         "What is the sum of a softmax, whatever z is?",
         "Only unequal weights keep the sum from being constant.",
     ),

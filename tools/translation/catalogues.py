@@ -64,10 +64,21 @@ def updated(old, wanted):
                 entries[text].previous_msgid,
             )
         elif not entry.msgstr:
-            for near in difflib.get_close_matches(text, gone, 1, LIKE):
+            for near in nearest(text, gone):
                 entry.previous_msgid, entry.tcomment = near, f"was: {gone.pop(near)}"
         new.append(entry)
     return new, [entries[text] for text in gone]
+
+
+def nearest(text, others):
+    """The one of some texts that is most like a text; none if none is like it."""
+    matcher = difflib.SequenceMatcher(None, b=text, autojunk=False)
+    best, most = [], LIKE
+    for other in others:
+        matcher.set_seq1(other)
+        if matcher.quick_ratio() > most and (like := matcher.ratio()) > most:
+            best, most = [other], like
+    return best
 
 
 def write(catalogue, name):
