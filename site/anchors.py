@@ -8,6 +8,7 @@ those in the English source. A page with more or fewer headings stops the build.
 `anchors_from` in _config.yml is the folder of the English sources; English itself has none.
 """
 
+import itertools
 import re
 from functools import cache
 from pathlib import Path
@@ -55,8 +56,12 @@ class KeepAnchors(SphinxTransform):
         kept = sections[: len(anchors)]
         for section in kept:
             forget_addresses(self.document, section)
+        included = sections[len(anchors) :]
+        for section in included:
+            forget_addresses(self.document, section)
         for section, anchor in zip(kept, anchors, strict=True):
             give_address(self.document, section, anchor)
+        number_anew(self.document, included)
         name_for_links(self.document, self.env, zip(kept, anchors, strict=True))
 
 
@@ -126,6 +131,15 @@ def forget_addresses(document, section):
     ]:
         section["ids"].remove(old)
         document.ids.pop(old, None)
+
+
+def number_anew(document, sections):
+    """Headings of a file that is not translated: their words, or numbers if they come again."""
+    count = itertools.count(1)
+    for section in sections:
+        made = make_id(fully_normalize_name(section[0].astext()))
+        again = not made or made in document.ids
+        give_address(document, section, Anchor(f"id{next(count)}" if again else made, made))
 
 
 def give_address(document, section, anchor):

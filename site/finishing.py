@@ -44,7 +44,9 @@ HAN = re.compile(r"[\u3400-\u9fff](?:[\u3400-\u9fff–、，。]*[\u3400-\u9fff]
 # What the theme has in no language but English.
 THEME = (
     "Color mode",
+    "Link to this definition",
     "Link to this heading",
+    "Link to this term",
     "Main",
     "Page",
     "Search this book...",
@@ -58,13 +60,13 @@ HOME = " - Home"
 # Docstrings and works are English in every edition.
 ENGLISH = re.compile(
     r'(<dl class="py[^"]*"|<div class="citation"[^>]*|<section id="(?:unreleased|id\d+)"'
-    r'|<a class="reference internal nav-link" href="#(?:unreleased|id\d+)"'
+    r'|<a class="reference internal nav-link" href="#(?:unreleased|id\d+)"|<div class="calls"'
     r'|<a class="reference internal" href="[^"]*bibliography\.html#[^"]+")([^>]*>)'
 )
 # And on pages that have this: terms of the glossary, words of the index, docstrings of modules.
 ENGLISH_PARTS = {
     '<dt id="term-': re.compile(r'(<dt id="term-[^"]*")(>[^<]*<)'),
-    'class="indextable': re.compile(r'(<a href="[^"]*")(>[^<]*</a>)'),
+    'class="indextable': re.compile(r'(<a href="[^"]*")(>(?:<strong>)?[^<]*<)'),
     '<dl class="py': re.compile(r"(<p(?: [^>]*)?)(>.*?</p>)", re.DOTALL),
 }
 NOT_TEXT = re.compile(r"<(script|style|title)\b.*?</\1>|<[^>]*>", re.DOTALL)

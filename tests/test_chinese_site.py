@@ -35,7 +35,7 @@ STRUCTURE = (
 ALLOWED = re.compile(
     r"(?:SciPy|PyTorch|TensorFlow|Keras|NumPy|JAX|Matplotlib|scikit-learn|GitHub|Colab|Binder"
     r"|Python|BSD-3-Clause|CC BY|SVG|Ctrl|English|\.?ipynb|\.?pdf|\.?html?|\.?md|\.?zip|module"
-    r"|argmax|online|probit|sigmoid|softplus|log-sum-exp"
+    r"|argmax|online|probit|sigmoid|softplus|log-sum-exp|log1p|ulp"
     rf"|{'|'.join(kept.ONLY_NAMES)}|[\W\d_]|\b[A-Za-z]\b|companion(?:\.[\w.]+)?)+"
 )
 AUTHORS = re.compile(
@@ -98,7 +98,7 @@ def test_english_that_is_left_is_seen():
 def test_no_mark_of_markdown_and_no_dead_link_is_left(html, name):
     file = html / "zh" / f"{name}.html"
     page = soup_of(file)
-    for node in page.select("script, style, pre, code, noscript, .math"):
+    for node in page.select("script, style, pre, code, noscript, .math, [lang=en]"):
         node.decompose()
     text = page.get_text(" ")
     assert not re.search(r"[\u3400-\u9fff]\*\*|\*\*[\u3400-\u9fff]|`|\{term\}", text)

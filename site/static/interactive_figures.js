@@ -149,13 +149,14 @@
       // The task makes sense where the second digit climbs past 10 %; close ones only fall.
       const sure = cases.findIndex(({ logits }) =>
         second(logits, 1) < 0.1 && second(logits, 20) > 0.1);
-      const fig = frame(box, say`For ${cases[sure].name}, find the largest T at which the second
+      // Their names: say("a 0 (sure)"), say("a 5 (close)"), say("a 4 (wrong)").
+      const fig = frame(box, say`For ${say(cases[sure].name)}, find the largest T at which the second
         digit still has at most 10 %.`);
       const image = add(fig.drawing, "svg", { viewBox: "0 0 8 8", role: "img", class: "digit" });
       const squares = cases[0].pixels.map((_, k) => add(image, "rect",
         { x: k % 8, y: Math.floor(k / 8), width: 1.02, height: 1.02 }));
       const draw = bars(fig.drawing, [..."0123456789"], say("What the student is to match"));
-      const digit = fig.choice(say("digit"), cases.map((c, k) => [k, c.name]), String(sure));
+      const digit = fig.choice(say("digit"), cases.map((c, k) => [k, say(c.name)]), String(sure));
       const slide = fig.slider(say("temperature"), [0, 4.4, 0.02, 2],
         (x) => `T = ${(2 ** x).toFixed(2)}`);
       fig.button("T = 1", setTo(slide, 0));
@@ -163,7 +164,7 @@
       fig.button("T = 16", setTo(slide, 4));
       fig.start(() => {
         const { name, pixels, logits } = cases[digit.value];
-        image.setAttribute("aria-label", say`8 by 8 pixels: ${name}`);
+        image.setAttribute("aria-label", say`8 by 8 pixels: ${say(name)}`);
         pixels.forEach((ink, k) => squares[k].setAttribute("fill-opacity", ink / 16));
         const T = 2 ** slide.value, p = softmax(logits, T);
         draw(p);

@@ -30,6 +30,7 @@ OPTION = re.compile(r"^:[\w-]+:")
 ALT = re.compile(r"(?<=^:alt: ).+$")
 NO_WORDS = re.compile(r"`[^`]*`|\$[^$]*\$|\{[\w:]+\}|<!--.*?-->", re.DOTALL)
 SHOWN = re.compile(r"\{(?:term|ref)\}`([^`]*)`")
+PARAGRAPH = re.compile(r"<p>([^<>]+)</p>")  # that code writes as HTML
 # What a chapter imports in English, and in Chinese.
 IMPORTS = {
     "from companion.exercises import": "from companion.exercises.zh import",
@@ -307,4 +308,7 @@ def essence(source):
         node.body[0].value.value = ""
     for label in labels_in(tree):
         label.value = ""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            node.value = PARAGRAPH.sub("<p></p>", node.value)
     return ast.dump(tree)

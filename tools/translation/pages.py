@@ -74,11 +74,24 @@ def _code_cell(cell, say):
         cell.source = messages.code(cell.source, say, labels)
     for english, chinese in messages.IMPORTS.items():
         cell.source = cell.source.replace(english, chinese)
+    translate_paragraphs(cell, say)
     for data in figures_of(cell):
         data[SVG] = DRAWN.sub(lambda text: _redrawn(text, say, labels), data[SVG])
     image = cell.metadata.get("mystnb", {}).get("image", {})
     if "alt" in image:
         image["alt"] = say(image["alt"])
+
+
+def translate_paragraphs(cell, say):
+    """Put paragraphs that code writes as HTML into Chinese, in the code and in its output."""
+    for output in cell.get("outputs", []):
+        text = output.get("data", {}).get("text/html", "")
+        for words in messages.PARAGRAPH.findall(text):
+            old = f"<p>{words}</p>"
+            if old in cell.source:
+                new = f"<p>{say(words)}</p>"
+                cell.source = cell.source.replace(old, new)
+                output["data"]["text/html"] = text.replace(old, new)
 
 
 def figures_of(cell):
