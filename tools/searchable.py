@@ -14,8 +14,8 @@ RADICALS = range(0x2E80, 0x2FE0)
 # Those of the supplement that Unicode does not decompose, with the character of the same shape.
 BY_SHAPE = dict(
     zip(
-        "⺠⻅⻉⻋⻓⻔⻘⻙⻚⻛⻜⻝⻢⻥⻦⻨⻩⻬⻮⻰",
-        "民见贝车长门青韦页风飞食马鱼鸟麦黄齐齿龙",
+        "⺟⺠⻁⻄⻅⻆⻉⻋⻓⻔⻘⻙⻚⻛⻜⻝⻢⻣⻤⻥⻦⻨⻩⻬⻮⻰⻳",
+        "母民虎西见角贝车长门青韦页风飞食马骨鬼鱼鸟麦黄齐齿龙龟",
         strict=True,
     )
 )
