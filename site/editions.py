@@ -2,8 +2,8 @@
 
 `editions` in _config.yml names them: from a language to its folder under the site, its own
 name, and the file of its words. Each page has a link to its twin, which keeps the place on the
-page, and, once the address of the site is set, tags that tell search engines that the two
-belong together.
+page (static/language.js), and, once the address of the site is set, tags that tell search
+engines that the two belong together.
 An edition whose folder is missing is as if it were not named.
 """
 
@@ -17,8 +17,7 @@ from typing import NamedTuple
 from words import root_of, words_of
 
 LINK = (
-    '<a class="language" href="{href}" hreflang="{tag}" lang="{tag}" title="{title}" '
-    'onclick="this.hash = location.hash">{name}</a>'
+    '<a class="language" href="{href}" hreflang="{tag}" lang="{tag}" title="{title}">{name}</a>'
 )
 FOUND = re.compile(r'<a class="language".*?</a>', re.DOTALL)
 BUTTONS = '<div class="article-header-buttons">'

@@ -93,7 +93,7 @@ def row_of(titles, cells, address, group):
     listed = [
         ("single", name, address, "", CHINESE)
         if HAN.search(name)
-        else ("single", f"{group}; {name}", address, "", None)
+        else ("single", f"{group}; {name}", address, "", CHINESE if HAN.search(group) else None)
         for name in names_in(first)
     ]
     return nodes.container(

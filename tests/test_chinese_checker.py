@@ -288,3 +288,25 @@ def test_the_judge_hands_no_solution_along():
 
     assert bare(SOLUTION).language is ENGLISH
     assert np.exp(0) == 1
+
+
+def test_a_file_of_results_that_cannot_be_written_is_told_in_a_sentence(work):
+    result = run_command("check", work, "--json", work / "nowhere" / "out.json")
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+    assert "nowhere" in result.stderr
+
+
+@pytest.mark.parametrize("option", ["--timeout", "--memory"])
+@pytest.mark.parametrize("value", ["-1", "0", "nan", "inf", "much"])
+def test_a_limit_that_is_none_is_refused(work, option, value):
+    result = run_command("check", work, f"{option}={value}")
+    assert result.returncode == 2
+    assert option in result.stderr
+
+
+def test_a_number_that_no_float_holds_is_no_object_of_another_type():
+    assert (
+        "number"
+        not in EXERCISES["numerical_stability.largest_float16_logit"].check(10**400).message
+    )

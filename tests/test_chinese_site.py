@@ -193,6 +193,28 @@ def test_the_switch_keeps_the_section_both_ways(html, chromium):
     context.close()
 
 
+def test_the_switch_leads_to_the_section_that_is_read(html, chromium):
+    """Not to one that the address names and that has left the screen, and not to the top."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    for start, end in (("", "zh/"), ("zh/", "")):
+        address = f"{html.as_uri()}/{start}chapters/numerical_stability.html"
+        for given, read in (("", "is-a-clip-a-cure"), ("#sources", "what-does-a-mask-need")):
+            page.goto(address + given)
+            page.evaluate("MathJax.startup.promise.then(() => true)")
+    XX
+            page.locator("a.language").click()
+            page.wait_for_url(f"{html.as_uri()}/{end}chapters/numerical_stability.html#{read}")
+        page.goto(address)
+        page.locator("a.language").click()
+        page.wait_for_url(f"{html.as_uri()}/{end}chapters/numerical_stability.html")
+        page.goto(f"{html.as_uri()}/{start}search.html?q=logit")
+        page.locator("a.language").click()
+        page.wait_for_url(f"{html.as_uri()}/{end}search.html?q=logit")
+        assert page.locator(".bd-search-container input").input_value() == "logit"
+    context.close()
+
+
 def test_a_missing_page_is_said_in_both_languages(html):
     page = soup_of(html / "404.html")
     said = page.select_one("article section[lang='zh-CN']")
@@ -293,6 +315,8 @@ def test_each_chinese_word_of_the_glossary_is_found(searching, html):
         ("2.303", "pitfalls#symptom-2-303"),
         ("归一化防溢出", "pitfalls#phrase-归一化防溢出"),
         ("softmax 上溢", "numerical_stability"),
+        ("溢出", "numerical_stability"),
+        ("怎样保住", "numerical_stability"),
     ],
 )
 def test_a_query_leads_to_the_page_that_has_it(searching, query, page):

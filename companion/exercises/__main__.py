@@ -19,6 +19,15 @@ from companion.exercises.result import State
 from companion.exercises.says import ENGLISH, say
 
 ALL_RIGHT, NOT_ALL, COULD_NOT = 0, 1, 2
+
+
+def _positive(text):
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number above 0; got {text}")
+    return number
+
+
 PROGRAM = "python -m companion.exercises"
 ABOUT = "The exercises of the book: a list of them, and a judge of answers."
 EXAMPLES = """    {program} list
@@ -45,8 +54,8 @@ OPTIONS = {  # of check
     "markdown": {"type": Path, "metavar": "OUT"},
     "points": {"type": Path, "metavar": "FILE.toml"},
     "seed": {"type": int},
-    "timeout": {"type": float, "default": TIMEOUT, "metavar": "SECONDS"},
-    "memory": {"type": float, "default": MEMORY, "metavar": "GIB"},
+    "timeout": {"type": _positive, "default": TIMEOUT, "metavar": "SECONDS"},
+    "memory": {"type": _positive, "default": MEMORY, "metavar": "GIB"},
 }
 SUMMARY = "{correct} of {of} correct (seed {seed})."
 WITH_POINTS = "{correct} of {of} correct, {points:g} of {of_points:g} points (seed {seed})."
@@ -76,7 +85,7 @@ def main(arguments=None, language=ENGLISH, program=PROGRAM):
             stream.reconfigure(errors="replace")
     try:
         return options.run(options)
-    except ValueError as error:
+    except (ValueError, OSError) as error:  # a file of results that cannot be written, too
         print(error, file=sys.stderr)
         return COULD_NOT
 

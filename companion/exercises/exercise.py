@@ -553,6 +553,8 @@ class NumberExercise(Exercise):
         if seen.kind == "untouched":
             return Result(State.NOT_ATTEMPTED, say(words.SET_A_NUMBER, name=self.name))
         got = seen.outcomes[0] if seen.outcomes else None
+        if got is None and seen.kind == "number":  # too large for a float, say
+            return Result(State.NOT_YET, say(words.NO_NUMBER, name=self.name))
         if got is None:
             return words.must_be_a_number(self.name, seen.kind)
         note = words.form_of_number(self.name, seen.kind)

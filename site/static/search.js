@@ -24,7 +24,8 @@
     squared error, MSE, mean squared error, L2 loss
     KL, Kullback-Leibler, relative entropy
     log-sum-exp, LSE, 软最大值
-    binary cross-entropy, BCE
+    binary cross-entropy, BCE, 二分类
+    overflow, 上溢, 溢出
     ulp, unit in the last place
     float16, half precision, fp16, 半精度
     float32, single precision, fp32, 单精度

@@ -146,7 +146,8 @@ def _called(function):
 
 def _texts(node):
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        if messages.is_prose(PLACEHOLDER.sub("", node.value)):
+        said = messages.is_prose(PLACEHOLDER.sub("", node.value))
+        if said or (PLACEHOLDER.search(node.value) and node.value.endswith(".")):
             yield node.value
     elif isinstance(node, ast.JoinedStr):  # of constants of this module, as A_HINT
         raise ValueError(

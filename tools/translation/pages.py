@@ -13,6 +13,7 @@ from tools.translation.messages import ROOT
 
 CHAPTERS = ROOT / "chapters"
 INCLUDED = "{include} ../"
+COMMAND, CHINESE_COMMAND = "-m companion.exercises ", "-m companion.exercises.zh "
 SVG = "image/svg+xml"
 DRAWN = re.compile(r"(<text\b[^>]*>)([^<]*)</text>")
 
@@ -50,7 +51,8 @@ def translated(path, say, generate=None):
     """
     if path.suffix == ".md":
         text = messages.markdown(path.read_text(encoding="utf-8"), say)
-        return text.replace(INCLUDED, f"{INCLUDED}../")  # an edition lies one folder deeper
+        text = text.replace(INCLUDED, f"{INCLUDED}../")  # an edition lies one folder deeper
+        return text.replace(COMMAND, CHINESE_COMMAND)
     return notebook(nbformat.read(path, 4), say, generate)
 
 
@@ -64,7 +66,7 @@ def notebook(source, say, generate=None):
         elif _is_generated(cell.source):
             cell.source = generate(cell.source) if generate else cell.source
         else:
-            cell.source = messages.markdown(cell.source, say)
+            cell.source = messages.markdown(cell.source, say).replace(COMMAND, CHINESE_COMMAND)
     return new
 
 
