@@ -202,8 +202,11 @@ def test_the_switch_leads_to_the_section_that_is_read(html, chromium):
         for given, read in (("", "is-a-clip-a-cure"), ("#sources", "what-does-a-mask-need")):
             page.goto(address + given)
             page.evaluate("MathJax.startup.promise.then(() => true)")
-    XX
-            page.locator("a.language").click()
+            page.locator(f"[id='{read}']").evaluate(
+                "section => section.scrollIntoView({behavior: 'instant'})"
+            )
+            # Not `click()`, which may scroll before it does.
+            page.locator("a.language").evaluate("link => link.click()")
             page.wait_for_url(f"{html.as_uri()}/{end}chapters/numerical_stability.html#{read}")
         page.goto(address)
         page.locator("a.language").click()
