@@ -118,14 +118,24 @@ def test_whatever_comes_in_is_answered_in_chinese(name):
     assert not result
 
 
-def test_a_time_out_is_told_in_chinese():
-    def endless(x):
+FUNCTIONS = [key for key, e in EXERCISES.items() if isinstance(e, FunctionExercise)]
+
+
+@pytest.mark.parametrize("key", FUNCTIONS)
+def test_a_time_out_and_an_exception_are_told_in_chinese(key):
+    def endless(*args):
         while True:
             pass
 
-    quick = dataclasses.replace(SOLUTION, time_limit=0.3)
-    assert "0.3 秒" in repr(quick.check(endless))
-    assert repr(quick.check(endless)).startswith("✘ 还不对。")
+    def raises(*args):
+        return args[0] / undefined  # noqa: F821
+
+    quick = dataclasses.replace(EXERCISES[key], time_limit=0.2)
+    assert repr(quick.check(endless)).startswith("✘ 还不对。0.2 秒后，你的函数仍未结束。")
+    told = repr(EXERCISES[key].check(raises))
+    assert told.startswith("⚠ ")
+    assert HAN.search(told.partition("NameError: name 'undefined' is not defined")[0])
+    assert "，在第 " in told
 
 
 @every_exercise
