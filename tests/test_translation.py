@@ -382,3 +382,27 @@ def test_any_markdown_is_taken_apart_and_put_together(text):
     both = [faults.shape(each) for each in (done, text)]
     kept = [{k: n for k, n in s.items() if k[0] != "html_block"} for s in both]
     assert kept[0] == kept[1]
+
+
+def test_the_font_of_figures_has_the_characters_of_their_labels():
+    from tools.translation import font
+
+    wanted = {sign for sign in font.characters() if re.match(f"[{faults.CHINESE}]", sign)}
+    assert len(wanted) > 50
+    assert not wanted - font.known(), "python -m tools.translation.font"
+
+
+def test_a_figure_with_chinese_labels_warns_of_nothing():
+    import matplotlib.pyplot as plt
+
+    from companion.book import zh
+
+    before = plt.rcParams.copy()
+    try:
+        zh.book_style()
+        figure, axes = plt.subplots()
+        axes.set(xlabel="步数", title="准确率 T²")
+        figure.canvas.draw()  # a warning is an error here
+    finally:
+        plt.close("all")
+        plt.rcParams.update(before)
