@@ -35,7 +35,7 @@ STRUCTURE = (
 ALLOWED = re.compile(
     r"(?:SciPy|PyTorch|TensorFlow|Keras|NumPy|JAX|Matplotlib|scikit-learn|GitHub|Colab|Binder"
     r"|Python|BSD-3-Clause|CC BY|SVG|Ctrl|English|\.?ipynb|\.?pdf|\.?html?|\.?md|\.?zip|module"
-    r"|argmax|online|probit|sigmoid|softplus|log-sum-exp|log1p|ulp"
+    r"|argmax|online|probit|sigmoid|softplus|log-sum-exp|log1p|ulp|[a-z]+(?:\.[a-z_]+)+"
     rf"|{'|'.join(kept.ONLY_NAMES)}|[\W\d_]|\b[A-Za-z]\b|companion(?:\.[\w.]+)?)+"
 )
 AUTHORS = re.compile(

@@ -83,7 +83,8 @@ def test_the_picture_of_the_preview_is_there(addressed):
 
 def test_the_sitemap_lists_the_pages(addressed):
     names = ("index", "needs_torch", "plain")
-    assert listed(addressed) == [f"{SITE}chapters/{name}.html" for name in names]
+    english = [page for page in listed(addressed) if "/zh/" not in page]
+    assert english == [f"{SITE}chapters/{name}.html" for name in names]
 
 
 def test_a_page_that_is_not_there_has_no_canonical_address(addressed):

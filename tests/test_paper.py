@@ -292,7 +292,7 @@ def test_a_map_of_glyphs_gives_no_radicals(kind, given, mended):
 def test_the_command_takes_a_relative_path(tmp_path, monkeypatch):
     seen = []
 
-    def print_book(browser, site, target):
+    def print_book(browser, site, target, say):
         seen.append(site)
         target.parent.mkdir()
         target.write_bytes(b"")

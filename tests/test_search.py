@@ -318,7 +318,7 @@ def test_a_row_is_an_entry_without_the_titles_of_columns():
         PAGE.replace('<span class="math">\\(p_i\\)</span>', "\\(p_i\\)"),
         PAGE.replace(' class="headerlink"', ""),
         PAGE.replace(' class="section-mark essential"', ""),
-        PAGE.replace("<summary>Hint 1 of 2</summary>", "Hint 1 of 2"),
+        PAGE.replace(' class="hint"><summary>Hint 1 of 2</summary>', ">Hint 1 of 2"),
     ],
 )
 def test_noise_is_noticed(noisy):
