@@ -158,7 +158,7 @@ import sys
 def trace(*_): return trace
 sys.settrace(trace)
 sys.setprofile(trace)
-while True: answer(x)""",
+while True: right(x)""",
     "watches with all tools": """
 import sys
 watch = sys.monitoring
