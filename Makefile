@@ -45,6 +45,7 @@ student: .venv/.notebooks ## Write notebooks without solutions into work/, to an
 
 refresh: .venv/.dev ## Execute the chapters anew and store their outputs
 	$(BIN)/python -m tools.refresh
+	$(BIN)/python -m tools.translation
 
 bench: .venv/.bench ## Measure speed and accuracy beside other libraries (10 minutes, quiet machine)
 	$(BIN)/python -m benchmarks.run
