@@ -18,12 +18,18 @@ HTML = re.compile(
 
 def translate(notebook, words):
     """Put what the checker says in the outputs of a notebook into Chinese, in place."""
+    for data in results(notebook):
+        data["text/plain"] = plain(data["text/plain"], words)
+        data["text/html"] = shown(data["text/html"], words)
+
+
+def results(notebook):
+    """The stored results of the checker, each as a text and as HTML."""
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             if "check check-" in data.get("text/html", ""):
-                data["text/plain"] = plain(data["text/plain"], words)
-                data["text/html"] = shown(data["text/html"], words)
+                yield data
 
 
 def plain(text, words):
@@ -41,14 +47,14 @@ def shown(text, words):
 
 
 def again(said, words):
-    """A sentence in other words, by the template that it was made from.
+    """A sentence in other words, by the template that it was made from; else as it was.
 
     Examples
     --------
     >>> again("Fill in f, then run.", {"Fill in {name}, then run.": "请填写 {name}，再运行。"})
     '请填写 f，再运行。'
     """
-    for template in sorted(words, key=lambda t: len(re.sub(r"\{.*?\}", "", t)), reverse=True):
+    for template in words:
         if found := pattern(template).fullmatch(said):
             return words[template].format(**found.groupdict())
     return said
@@ -56,10 +62,13 @@ def again(said, words):
 
 @cache
 def pattern(template):
-    """What a template says, whatever its values are; nothing, if a name is in it twice."""
+    """What a template says, whatever its values are. One that begins with a value fits nothing.
+
+    It would fit nearly every sentence.
+    """
     parts = re.split(r"\{(\w+)\}", template)
     names = parts[1::2]
-    if len(set(names)) < len(names) or not parts[0]:
-        return re.compile(r"(?!)") if names else re.compile(re.escape(template))
+    if not parts[0] or len(set(names)) < len(names):
+        return re.compile(r"(?!)")
     kept = (f"(?P<{p}>.+?)" if i % 2 else re.escape(p) for i, p in enumerate(parts))
     return re.compile("".join(kept))
