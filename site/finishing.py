@@ -61,7 +61,8 @@ HOME = " - Home"
 ENGLISH = re.compile(
     r'(<dl class="py[^"]*"|<div class="citation"[^>]*|<section id="(?:unreleased|id\d+)"'
     r'|<a class="reference internal nav-link" href="#(?:unreleased|id\d+)"|<div class="calls"'
-    r'|<a class="reference internal" href="[^"]*bibliography\.html#[^"]+")([^>]*>)'
+    r'|<a class="reference internal" href="[^"]*bibliography\.html#[^"]+"|<em(?=>et al\.<))'
+    r"([^>]*>)"
 )
 # And on pages that have this: terms of the glossary, words of the index, docstrings of modules.
 ENGLISH_PARTS = {

@@ -130,6 +130,14 @@ def test_what_is_english_says_so(html):
     assert changes.select_one("section#unreleased")["lang"] == "en"
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_what_is_stressed_in_chinese_is_chinese(html, name):
+    """Dots stand below it, and English has none: a citation says that "et al." is English."""
+    for node in soup_of(html / "zh" / f"{name}.html").select(".bd-article em"):
+        language = next(n["lang"] for n in (node, *node.parents) if n.get("lang"))
+        assert language == "en" or HAN.search(node.text), node
+
+
 def test_chinese_words_on_english_pages_say_so_too(html):
     page = soup_of(html / "chapters" / "pitfalls.html")
     words = [t for t in page.select_one("article").find_all(string=HAN.search)]
