@@ -3,6 +3,7 @@
 These are the public names of the core, which needs NumPy alone. The rest is imported by module:
 
 - `companion.naive`: the formulas as they stand on paper; they overflow on purpose
+- `companion.relatives`: sparsemax, margins, focal and contrastive losses, and other relatives
 - `companion.regression`, `companion.datasets`: the model and the digits that chapters train on
 - `companion.one_pass`: the core for large inputs, in blocks, compiled, streamed, distributed
 - `companion.equivalents`: the losses of PyTorch, TensorFlow and Keras, specified in NumPy
@@ -18,8 +19,12 @@ from companion.derivatives import (
     softmax_cross_entropy_grad,
     softmax_cross_entropy_with_labels_and_grad,
     softmax_cross_entropy_with_labels_grad,
+    softmax_entropy_grad,
     softmax_jacobian,
+    softmax_js_divergence_grad,
     softmax_jvp,
+    softmax_kl_divergence_grad,
+    softmax_kl_divergence_target_grad,
     softmax_squared_error_grad,
 )
 from companion.distillation import distillation_loss, distillation_loss_grad
@@ -29,6 +34,8 @@ from companion.losses import (
     sigmoid_cross_entropy,
     softmax_cross_entropy,
     softmax_cross_entropy_with_labels,
+    softmax_entropy,
+    softmax_js_divergence,
     softmax_kl_divergence,
     softmax_squared_error,
 )
@@ -51,9 +58,15 @@ __all__ = [
     "softmax_cross_entropy_with_labels",
     "softmax_cross_entropy_with_labels_and_grad",
     "softmax_cross_entropy_with_labels_grad",
+    "softmax_entropy",
+    "softmax_entropy_grad",
     "softmax_jacobian",
+    "softmax_js_divergence",
+    "softmax_js_divergence_grad",
     "softmax_jvp",
     "softmax_kl_divergence",
+    "softmax_kl_divergence_grad",
+    "softmax_kl_divergence_target_grad",
     "softmax_squared_error",
     "softmax_squared_error_grad",
 ]

@@ -343,6 +343,146 @@ For integer labels use softmax_cross_entropy_with_labels.
     return targets
 
 
+def as_weights(weights, shape, dtype):
+    """Weights of examples, checked, in the precision to compute in.
+
+    Parameters
+    ----------
+    weights : array_like, shape (...)
+        One number per example; bools say which count.
+    shape : tuple of int
+        That of the examples.
+    dtype : numpy.dtype
+        The precision.
+
+    Returns
+    -------
+    ndarray, shape (...)
+
+    Raises
+    ------
+    TypeError
+        If weights are not real numbers.
+    ValueError
+        If there is not one for each example, or one is not finite.
+
+    Examples
+    --------
+    >>> as_weights([True, False], (2,), np.float64)
+    array([1., 0.])
+    """
+    weights, _ = as_real(weights)
+    if weights.shape != shape:
+        raise ValueError(
+            f"weights must be one number per example, shape {shape}; got {weights.shape}. "
+            "For weights of classes pass class_weights[labels]."
+        )
+    if not np.isfinite(weights).all():
+        place = tuple(int(i) for i in np.argwhere(~np.isfinite(weights))[0])
+        raise ValueError(
+            f"weights must be finite; got {weights[place]} at position {place}. "
+            "For an example that does not count pass 0."
+        )
+    return weights.astype(dtype, copy=False)
+
+
+def only(counts, x):
+    """`x` with 0 in place of what belongs to examples that do not count.
+
+    Parameters
+    ----------
+    counts : ndarray of bool, shape (...)
+        Which examples do.
+    x : array_like, shape (...) or (..., K)
+        Labels, or logits. Of another shape it is given back: its reader has the words for that.
+
+    Returns
+    -------
+    ndarray
+        `x` itself, if all count.
+
+    Examples
+    --------
+    >>> only(np.array([True, False]), np.array([2, -100]))
+    array([2, 0])
+    """
+    if isinstance(x, np.ma.MaskedArray):  # also refused by its reader
+        return x
+    x = np.asarray(x)
+    if counts.all() or x.shape[: counts.ndim] != counts.shape:
+        return x
+    each = counts.reshape(counts.shape + (1,) * (x.ndim - counts.ndim))
+    return np.where(each, x, np.zeros((), x.dtype))
+
+
+def scaled(weights, result):
+    """A result times the weights of the examples; 0, and not nan, for those of weight 0.
+
+    Parameters
+    ----------
+    weights : ndarray, shape (...)
+        One number per example.
+    result : ndarray, shape (...) or (..., K)
+        Losses or gradients, which are lost.
+
+    Returns
+    -------
+    ndarray, shape of `result`
+
+    Examples
+    --------
+    >>> scaled(np.array([2.0, 0.0]), np.array([[1.0, -1.0], [np.inf, -1.0]]))
+    array([[ 2., -2.],
+           [ 0.,  0.]])
+    """
+    each = weights.reshape(weights.shape + (1,) * (np.ndim(result) - weights.ndim))
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # 0 * inf, which is 0
+        return np.where(each == 0, 0, each * result)
+
+
+def weighed(function, weights, logits, *others, classes=1):
+    """A loss or a gradient of the examples that count, times their weights.
+
+    What does not count, weight 0, is not looked at: its label may be -100, its logits nan.
+
+    Parameters
+    ----------
+    function : callable
+        Takes logits and the others, and gives a result, or a tuple of them, per example.
+    weights : array_like, shape (...)
+        One number per example.
+    logits : array_like, shape (..., K)
+        Its first argument.
+    *others : array_like, shape (...) or (..., K)
+        Its other arguments.
+    classes : int
+        How many axes of the logits belong to one example: 0 where each logit is one.
+
+    Returns
+    -------
+    ndarray, or tuple of ndarray
+        In the dtype that the logits ask for.
+
+    Raises
+    ------
+    TypeError
+        If weights or logits are not real numbers.
+    ValueError
+        If there is not one weight for each example, or one is not finite.
+
+    Examples
+    --------
+    >>> weighed(lambda logits, labels: logits[:, 0], [2, 0], [[1.0], [np.nan]], [0, -100])
+    array([2., 0.])
+    """
+    logits, dtype = as_real(logits) if classes == 0 else as_floating(logits)
+    weights = as_weights(weights, logits.shape[: logits.ndim - classes], logits.dtype)
+    results = function(*(only(weights != 0, x) for x in (logits, *others)))
+    if isinstance(results, tuple):
+        return tuple(rounded(scaled(weights, result), dtype) for result in results)
+    return rounded(scaled(weights, results), dtype)
+
+
 def sum_over(x, axis=-1):
     """Sums over the classes, with the same last digit wherever their axis is.
 
@@ -535,23 +675,72 @@ def compared(logits, target_logits, temperature=1):
         largest, gaps, log_rest = log_sum_parts(target_logits / temperature)
         t, ruled_out = np.exp(gaps - log_rest), np.isneginf(target_logits)
         lost = np.isneginf(logits) & ~ruled_out
-        d = _difference(logits, target_logits, ruled_out | lost) / temperature
+        d = logits_less(logits, target_logits, ruled_out | lost) / temperature
         d, mean = _centred(d, t)
         log_moved = _smaller_sum(gaps, d, logits / temperature - largest, -mean) - log_rest
-        near = (np.abs(d) < 1) & ~ruled_out
-        divergence = _log_of_moved(t, d, near, log_moved)
-        divergence = np.where(lost.any(axis=-1, keepdims=True), np.inf, divergence)
+        near = (np.abs(d) < 1) & ~ruled_out & ~lost
+        log_sum = _log_of_moved(t, d, near, np.where(lost, -np.inf, log_moved))
+        divergence = np.where(lost.any(axis=-1, keepdims=True), np.inf, log_sum)
         divergence = np.where(np.isnan(own_rest), np.nan, divergence)
-        step = d - divergence  # log(p / t)
+        step = d - log_sum  # log(p / t)
         close = t * np.expm1(np.minimum(step, 1))
         plain = np.exp(own_gaps - own_rest) - t
         return divergence, np.where(near & (np.abs(step) < 1), close, plain)
 
 
-def _difference(logits, target_logits, not_at):
-    """logits - target_logits, but 0 at some, and no farther than floats can be halved."""
-    with np.errstate(invalid="ignore"):  # inf - inf: is 0 there, or its row nan already
-        d = np.where(not_at, 0, logits - target_logits)
+def log_ratio(logits, other_logits):
+    """Two distributions, and the logarithm of their ratio, also where they are nearly equal.
+
+    Parameters
+    ----------
+    logits, other_logits : ndarray of float, shape (..., K)
+        In one working precision.
+
+    Returns
+    -------
+    p, q : ndarray, shape (..., K)
+        softmax(logits) and softmax(other_logits).
+    ratio : ndarray, shape (..., K)
+        log(p / q): infinite where one rules a class out, and 0 where both do.
+
+    Examples
+    --------
+    >>> p, q, ratio = log_ratio(np.array([1e-9, 0.0]), np.array([0.0, 0.0]))
+    >>> ratio
+    array([ 5.e-10, -5.e-10])
+    """
+    _, difference = compared(logits, other_logits)
+    with np.errstate(all="ignore"):  # -inf - -inf, 0 / 0, the end of arctanh: not taken
+        _, gaps, log_rest = log_sum_parts(logits)
+        _, other_gaps, other_rest = log_sum_parts(other_logits)
+        p, q = np.exp(gaps - log_rest), np.exp(other_gaps - other_rest)
+        far = (gaps - log_rest) - (other_gaps - other_rest)
+        slant = difference / (p + q)  # tanh(log(p / q) / 2)
+        ratio = np.where(np.abs(slant) < 0.25, 2 * np.arctanh(slant), far)
+        return p, q, np.where(np.isneginf(logits) & np.isneginf(other_logits), 0, ratio)
+
+
+def logits_less(logits, others, not_at):
+    """Differences of logits, but 0 at some, and no farther than floats can be halved.
+
+    Parameters
+    ----------
+    logits, others : ndarray of float, shape (..., K)
+        In one working precision.
+    not_at : ndarray of bool, shape (..., K)
+        Where to put 0.
+
+    Returns
+    -------
+    ndarray, shape (..., K)
+
+    Examples
+    --------
+    >>> logits_less(np.array([3.0, -np.inf]), np.array([1.0, -np.inf]), np.array([False, True]))
+    array([2., 0.])
+    """
+    with np.errstate(over="ignore", invalid="ignore"):  # inf - inf: 0, or its row is nan
+        d = np.where(not_at, 0, logits - others)
     far = np.finfo(d.dtype).max / 4
     return np.clip(d, -far, far)
 
@@ -577,7 +766,9 @@ def _log_of_moved(t, d, near, log_moved):
     """log(1 + S) of `compared`; where S overflows, the logarithm of the whole sum."""
     terms = np.where(near, t * excess(-d), np.exp(log_moved) - t * (1 + d))
     total = sum_over(terms)
+    # Where nearly all of t is lost to p, nothing is near, and the sum is not asked for.
+    log_sum = np.log1p(np.maximum(total, -0.9))
     if not np.isinf(total).any():
-        return np.log1p(total)
+        return log_sum
     largest, _, log_rest = log_sum_parts(log_moved)
-    return np.where(np.isinf(total), largest + log_rest, np.log1p(total))
+    return np.where(np.isinf(total), largest + log_rest, log_sum)

@@ -10,9 +10,13 @@ from companion._core import (
     as_floating,
     as_pair,
     as_targets,
+    compared,
     label_index,
+    log_ratio,
     log_sum_parts,
+    logits_less,
     rounded,
+    weighed,
 )
 from companion.functions import softmax
 from companion.losses import as_odds, less_than_one, residuals
@@ -110,7 +114,7 @@ def softmax_jvp(logits, tangents):
         return rounded(p * (v - (p * v).sum(axis=-1, keepdims=True)), dtypes[0])
 
 
-def softmax_cross_entropy_grad(logits, targets):
+def softmax_cross_entropy_grad(logits, targets, *, weights=None):
     """Gradient of `softmax_cross_entropy` with respect to the logits: p - targets.
 
     ::
@@ -124,6 +128,9 @@ def softmax_cross_entropy_grad(logits, targets):
     targets : array_like, shape (..., K)
         One-hot or soft targets. The sum in the formula is 1 for distributions; forgetting
         it is wrong for others.
+    weights : array_like, shape (...), optional
+        One number per example, which multiplies its gradient. Where it is 0 the example does
+        not count: its gradient is 0, and its targets and logits are not looked at.
 
     Returns
     -------
@@ -136,13 +143,16 @@ def softmax_cross_entropy_grad(logits, targets):
     TypeError
         If an argument does not hold real numbers.
     ValueError
-        If the shapes differ, or are those of a single number without an axis.
+        If the shapes differ, or are those of a single number without an axis. If weights are
+        not one finite number per example.
 
     Examples
     --------
     >>> softmax_cross_entropy_grad([0, 0], [1, 0])
     array([-0.5,  0.5])
     """
+    if weights is not None:
+        return weighed(softmax_cross_entropy_grad, weights, logits, targets)
     logits, dtype = as_floating(logits)
     targets = as_targets(targets, logits)
     p, less_one = less_than_one(logits)
@@ -153,7 +163,7 @@ def softmax_cross_entropy_grad(logits, targets):
         return rounded(np.where(sure, others + total * less_one, p * total - targets), dtype)
 
 
-def softmax_cross_entropy_with_labels_grad(logits, labels):
+def softmax_cross_entropy_with_labels_grad(logits, labels, *, weights=None):
     """Gradient of `softmax_cross_entropy_with_labels` with respect to the logits.
 
     ::
@@ -166,6 +176,9 @@ def softmax_cross_entropy_with_labels_grad(logits, labels):
         Unnormalised log-probabilities.
     labels : array_like of int, shape (...)
         True class of each example, in 0..K-1.
+    weights : array_like, shape (...), optional
+        One number per example, which multiplies its gradient. Where it is 0 the example does
+        not count: its gradient is 0, and its label and logits are not looked at.
 
     Returns
     -------
@@ -178,7 +191,8 @@ def softmax_cross_entropy_with_labels_grad(logits, labels):
     TypeError
         If labels are not integers.
     ValueError
-        If labels have the wrong shape or leave 0..K-1.
+        If labels have the wrong shape or leave 0..K-1. If weights are not one finite number per
+        example.
 
     Examples
     --------
@@ -186,10 +200,10 @@ def softmax_cross_entropy_with_labels_grad(logits, labels):
     array([[-5.00000000e-01,  5.00000000e-01],
            [-4.24835426e-18,  4.24835426e-18]])
     """
-    return softmax_cross_entropy_with_labels_and_grad(logits, labels)[1]
+    return softmax_cross_entropy_with_labels_and_grad(logits, labels, weights=weights)[1]
 
 
-def softmax_cross_entropy_with_labels_and_grad(logits, labels):
+def softmax_cross_entropy_with_labels_and_grad(logits, labels, *, weights=None):
     """`softmax_cross_entropy_with_labels` and its gradient, in one call.
 
     Parameters
@@ -198,6 +212,9 @@ def softmax_cross_entropy_with_labels_and_grad(logits, labels):
         Unnormalised log-probabilities.
     labels : array_like of int, shape (...)
         True class of each example, in 0..K-1.
+    weights : array_like, shape (...), optional
+        One number per example, which multiplies both. Where it is 0 the example does not count:
+        both are 0, and its label and logits are not looked at.
 
     Returns
     -------
@@ -211,7 +228,8 @@ def softmax_cross_entropy_with_labels_and_grad(logits, labels):
     TypeError
         If labels are not integers.
     ValueError
-        If labels have the wrong shape or leave 0..K-1.
+        If labels have the wrong shape or leave 0..K-1. If weights are not one finite number per
+        example.
 
     Examples
     --------
@@ -219,6 +237,8 @@ def softmax_cross_entropy_with_labels_and_grad(logits, labels):
     >>> loss, gradient
     (array([4.24835426e-18]), array([[-4.24835426e-18,  4.24835426e-18]]))
     """
+    if weights is not None:
+        return weighed(softmax_cross_entropy_with_labels_and_grad, weights, logits, labels)
     logits, dtype = as_floating(logits)
     index = label_index(labels, logits)
     _, gaps, log_rest = log_sum_parts(logits)
@@ -229,7 +249,191 @@ def softmax_cross_entropy_with_labels_and_grad(logits, labels):
     return rounded(loss[..., 0], dtype), rounded(gradient, dtype)
 
 
-def softmax_squared_error_grad(logits, targets):
+def softmax_entropy_grad(logits, *, weights=None):
+    """Gradient of `softmax_entropy` with respect to the logits: -p * (log p + entropy).
+
+    Parameters
+    ----------
+    logits : array_like, shape (..., K)
+        Unnormalised log-probabilities.
+    weights : array_like, shape (...), optional
+        One number per example, which multiplies its gradient. Where it is 0 the example does
+        not count: its gradient is 0, and its logits are not looked at.
+
+    Returns
+    -------
+    ndarray, shape (..., K)
+        One gradient per example, summing to 0 over the classes but for rounding. A class with a
+        logit of -inf has no slope.
+
+    Raises
+    ------
+    TypeError
+        If an argument does not hold real numbers.
+    ValueError
+        If `logits` is a single number without an axis. If weights are not one finite number per
+        example.
+
+    Examples
+    --------
+    >>> softmax_entropy_grad([[0, 0], [1, 0]])
+    array([[ 0.        ,  0.        ],
+           [-0.19661193,  0.19661193]])
+    """
+    if weights is not None:
+        return weighed(softmax_entropy_grad, weights, logits)
+    logits, dtype = as_floating(logits)
+    largest = logits.max(axis=-1, keepdims=True, initial=-np.inf)
+    # -log p but for a constant, which J does not see
+    surprise = logits_less(largest, logits, np.isneginf(logits))
+    return rounded(softmax_jvp(logits, surprise), dtype)
+
+
+def softmax_kl_divergence_grad(logits, target_logits, *, weights=None):
+    """Gradient of `softmax_kl_divergence` with respect to the logits: p - t.
+
+    Parameters
+    ----------
+    logits : array_like, shape (..., K)
+        Unnormalised log-probabilities of the model.
+    target_logits : array_like, shape (..., K)
+        Those of the targets.
+    weights : array_like, shape (...), optional
+        One number per example, which multiplies its gradient. Where it is 0 the example does
+        not count: its gradient is 0, and its logits are not looked at.
+
+    Returns
+    -------
+    ndarray, shape (..., K)
+        One gradient per example, with its digits however near the two are.
+
+    Raises
+    ------
+    TypeError
+        If an argument does not hold real numbers.
+    ValueError
+        If the shapes differ, or are those of a single number without an axis. If weights are
+        not one finite number per example.
+
+    Examples
+    --------
+    >>> softmax_kl_divergence_grad([1e-9, 0], [0, 0])
+    array([ 2.5e-10, -2.5e-10])
+    """
+    if weights is not None:
+        return weighed(softmax_kl_divergence_grad, weights, logits, target_logits)
+    logits, target_logits, dtypes = as_pair(logits, target_logits, ("logits", "target_logits"))
+    return rounded(compared(logits, target_logits)[1], dtypes[0])
+
+
+def softmax_kl_divergence_target_grad(logits, target_logits, *, weights=None):
+    """Gradient of `softmax_kl_divergence` with respect to the logits of the targets.
+
+    ::
+
+        gradient = t * (log(t / p) - divergence)
+
+    A student that learns by the reverse divergence, KL(student, teacher), has its logits in the
+    place of the targets.
+
+    Parameters
+    ----------
+    logits : array_like, shape (..., K)
+        Unnormalised log-probabilities of p.
+    target_logits : array_like, shape (..., K)
+        Those of t.
+    weights : array_like, shape (...), optional
+        One number per example, which multiplies its gradient. Where it is 0 the example does
+        not count: its gradient is 0, and its logits are not looked at.
+
+    Returns
+    -------
+    ndarray, shape (..., K)
+        One gradient per example, summing to 0 over the classes but for rounding. nan where the
+        divergence is inf.
+
+    Raises
+    ------
+    TypeError
+        If an argument does not hold real numbers.
+    ValueError
+        If the shapes differ, or are those of a single number without an axis. If weights are
+        not one finite number per example.
+
+    Examples
+    --------
+    >>> student, teacher = [0.0, 0.0], [2.0, 0.0]
+    >>> softmax_kl_divergence_target_grad(teacher, student)
+    array([-0.5,  0.5])
+    """
+    if weights is not None:
+        return weighed(softmax_kl_divergence_target_grad, weights, logits, target_logits)
+    logits, target_logits, dtypes = as_pair(logits, target_logits, ("logits", "target_logits"))
+    # log(t / p) but for a constant, which J does not see
+    surprise = logits_less(target_logits, logits, np.isneginf(target_logits))
+    return rounded(softmax_jvp(target_logits, surprise), dtypes[1])
+
+
+def softmax_js_divergence_grad(logits, other_logits, *, weights=None):
+    """Gradient of `softmax_js_divergence` with respect to the logits that come first.
+
+    ::
+
+        gradient = p / 2 * (log(p / m) - KL(p, m)),  m = (p + q) / 2
+
+    Parameters
+    ----------
+    logits : array_like, shape (..., K)
+        Unnormalised log-probabilities of p.
+    other_logits : array_like, shape (..., K)
+        Those of q.
+    weights : array_like, shape (...), optional
+        One number per example, which multiplies its gradient. Where it is 0 the example does
+        not count: its gradient is 0, and its logits are not looked at.
+
+    Returns
+    -------
+    ndarray, shape (..., K)
+        One gradient per example, summing to 0 over the classes but for rounding.
+
+    Raises
+    ------
+    TypeError
+        If an argument does not hold real numbers.
+    ValueError
+        If the shapes differ, or are those of a single number without an axis. If weights are
+        not one finite number per example.
+
+    Examples
+    --------
+    >>> softmax_js_divergence_grad([0, 0], [1e-9, 0])
+    array([-6.25e-11,  6.25e-11])
+    """
+    if weights is not None:
+        return weighed(softmax_js_divergence_grad, weights, logits, other_logits)
+    logits, other, dtypes = as_pair(logits, other_logits, ("logits", "other_logits"))
+    p, q, ratio = log_ratio(logits, other)
+    return rounded(softmax_jvp(logits, _of_mean(logits, other, p, q, ratio)) / 2, dtypes[0])
+
+
+def _of_mean(logits, other, p, q, ratio):
+    """log(p / m), m = (p + q) / 2, less its value at the largest p: J does not see a constant.
+
+    With r = log(p / q) it is -log(1 + exp(-r)), here less that of the peak. Where the two are
+    near, their difference is taken before the logarithm.
+    """
+    peak = np.argmax(p, axis=-1, keepdims=True)
+    masked = np.isneginf(logits) | np.isneginf(other)
+    d = logits_less(logits, other, masked)
+    with np.errstate(all="ignore"):  # 0 / 0 and inf - inf, where p is 0; what overflows is far
+        far = -np.logaddexp(0, -ratio)
+        far = far - np.take_along_axis(far, peak, axis=-1)
+        d = d - np.take_along_axis(np.where(masked, np.nan, d), peak, axis=-1)
+        near = np.log1p(q / (p + q) * np.expm1(d))
+        return np.where(p == 0, 0, np.where((np.abs(d) < 1) & ~masked, near, far))
+
+
+def softmax_squared_error_grad(logits, targets, *, weights=None):
     """Gradient of `softmax_squared_error` with respect to the logits: J 2(p - targets).
 
     Parameters
@@ -238,6 +442,9 @@ def softmax_squared_error_grad(logits, targets):
         Unnormalised log-probabilities.
     targets : array_like, shape (..., K)
         One-hot or soft targets.
+    weights : array_like, shape (...), optional
+        One number per example, which multiplies its gradient. Where it is 0 the example does
+        not count: its gradient is 0, and its targets and logits are not looked at.
 
     Returns
     -------
@@ -250,19 +457,22 @@ def softmax_squared_error_grad(logits, targets):
     TypeError
         If an argument does not hold real numbers.
     ValueError
-        If the shapes differ, or are those of a single number without an axis.
+        If the shapes differ, or are those of a single number without an axis. If weights are
+        not one finite number per example.
 
     Examples
     --------
     >>> softmax_squared_error_grad([0, 0], [1, 0])
     array([-0.5,  0.5])
     """
+    if weights is not None:
+        return weighed(softmax_squared_error_grad, weights, logits, targets)
     logits, dtype = as_floating(logits)
     targets = as_targets(targets, logits)
     return rounded(softmax_jvp(logits, 2 * residuals(logits, targets)), dtype)
 
 
-def sigmoid_cross_entropy_grad(logits, targets):
+def sigmoid_cross_entropy_grad(logits, targets, *, weights=None):
     """Gradient of `sigmoid_cross_entropy` with respect to the logits: sigmoid - targets.
 
     Parameters
@@ -271,6 +481,9 @@ def sigmoid_cross_entropy_grad(logits, targets):
         Unnormalised log-odds of yes.
     targets : array_like, shape of the logits
         Probabilities of yes.
+    weights : array_like, shape of the logits, optional
+        One number per logit, which multiplies its gradient. Where it is 0 the logit does not
+        count: its gradient is 0, and its target and logit are not looked at.
 
     Returns
     -------
@@ -282,13 +495,15 @@ def sigmoid_cross_entropy_grad(logits, targets):
     TypeError
         If an argument does not hold real numbers.
     ValueError
-        If the shapes differ.
+        If the shapes differ. If weights are not one finite number per logit.
 
     Examples
     --------
     >>> sigmoid_cross_entropy_grad([0, 40, -40], [1, 1, 0])
     array([-5.00000000e-01, -4.24835426e-18,  4.24835426e-18])
     """
+    if weights is not None:
+        return weighed(sigmoid_cross_entropy_grad, weights, logits, targets, classes=0)
     logits, targets, dtype = as_odds(logits, targets)
     with np.errstate(under="ignore"):
         e = np.exp(-np.abs(logits))

@@ -1,15 +1,18 @@
 """The distillation loss: a student that learns from labels and from a teacher's logits."""
 
 import numbers
+from functools import partial
 
 import numpy as np
 
-from companion._core import as_pair, compared, rounded
+from companion._core import as_pair, compared, rounded, weighed
 from companion.derivatives import softmax_cross_entropy_with_labels_grad
 from companion.losses import softmax_cross_entropy_with_labels
 
 
-def distillation_loss(student_logits, teacher_logits, labels, *, temperature, alpha):
+def distillation_loss(
+    student_logits, teacher_logits, labels, *, temperature, alpha, weights=None
+):
     """A blend of the teacher's softened opinion and the true labels.
 
     With student logits z, teacher logits v, label y and temperature T::
@@ -34,6 +37,9 @@ def distillation_loss(student_logits, teacher_logits, labels, *, temperature, al
         for logits of 32 bits or fewer between 3.3e-10 and 3e9.
     alpha : float
         Weight of the teacher, in 0..1.
+    weights : array_like, shape (...), optional
+        One number per example, which multiplies its loss. Where it is 0 the example does not
+        count: its loss is 0, and its label and logits are not looked at.
 
     Returns
     -------
@@ -45,8 +51,8 @@ def distillation_loss(student_logits, teacher_logits, labels, *, temperature, al
     TypeError
         If labels are not integers, or T or alpha is not a number.
     ValueError
-        If shapes do not match, a label leaves 0..K-1, T is past its ends, or alpha leaves
-        0..1.
+        If shapes do not match, a label leaves 0..K-1, T is past its ends, or alpha leaves 0..1.
+        If weights are not one finite number per example.
 
     References
     ----------
@@ -60,15 +66,25 @@ def distillation_loss(student_logits, teacher_logits, labels, *, temperature, al
     >>> distillation_loss([1, 0], [1, 0], 0, temperature=4, alpha=0.5)
     np.float64(0.15663084375911143)
     """
+    if weights is not None:
+        return weighed(
+            partial(distillation_loss, temperature=temperature, alpha=alpha),
+            weights,
+            student_logits,
+            teacher_logits,
+            labels,
+        )
     student, teacher, dtype = _checked(student_logits, teacher_logits, temperature, alpha)
     divergence, _ = compared(student, teacher, temperature)
     hard = softmax_cross_entropy_with_labels(student, labels)
-    soft = _weighted(alpha * temperature**2, divergence[..., 0])
+    soft = _share(alpha * temperature**2, divergence[..., 0])
     with np.errstate(over="ignore"):
-        return rounded(soft + _weighted(1 - alpha, hard), dtype)
+        return rounded(soft + _share(1 - alpha, hard), dtype)
 
 
-def distillation_loss_grad(student_logits, teacher_logits, labels, *, temperature, alpha):
+def distillation_loss_grad(
+    student_logits, teacher_logits, labels, *, temperature, alpha, weights=None
+):
     """Gradient of `distillation_loss` with respect to the student's logits.
 
     ::
@@ -87,6 +103,9 @@ def distillation_loss_grad(student_logits, teacher_logits, labels, *, temperatur
         T > 0, without unit. Its ends are those of the loss.
     alpha : float
         Weight of the teacher, in 0..1.
+    weights : array_like, shape (...), optional
+        One number per example, which multiplies its gradient. Where it is 0 the example does
+        not count: its gradient is 0, and its label and logits are not looked at.
 
     Returns
     -------
@@ -98,8 +117,8 @@ def distillation_loss_grad(student_logits, teacher_logits, labels, *, temperatur
     TypeError
         If labels are not integers, or T or alpha is not a number.
     ValueError
-        If shapes do not match, a label leaves 0..K-1, T is past its ends, or alpha leaves
-        0..1.
+        If shapes do not match, a label leaves 0..K-1, T is past its ends, or alpha leaves 0..1.
+        If weights are not one finite number per example.
 
     References
     ----------
@@ -110,13 +129,21 @@ def distillation_loss_grad(student_logits, teacher_logits, labels, *, temperatur
     >>> distillation_loss_grad([0, 0], [0, 0], 0, temperature=4, alpha=0.5)
     array([-0.25,  0.25])
     """
+    if weights is not None:
+        return weighed(
+            partial(distillation_loss_grad, temperature=temperature, alpha=alpha),
+            weights,
+            student_logits,
+            teacher_logits,
+            labels,
+        )
     student, teacher, dtype = _checked(student_logits, teacher_logits, temperature, alpha)
     _, soft = compared(student, teacher, temperature)
     hard = softmax_cross_entropy_with_labels_grad(student, labels)
-    return rounded(_weighted(alpha * temperature, soft) + _weighted(1 - alpha, hard), dtype)
+    return rounded(_share(alpha * temperature, soft) + _share(1 - alpha, hard), dtype)
 
 
-def _weighted(weight, part):
+def _share(weight, part):
     # A part that has no weight does not count, also where it is inf.
     with np.errstate(over="ignore", under="ignore"):
         return weight * part if weight else np.zeros_like(part)

@@ -16,6 +16,7 @@ def distillation_loss(
     *,
     temperature: float,
     alpha: float,
+    weights: ArrayLike | None = None,
 ) -> _PerExample: ...
 def distillation_loss_grad(
     student_logits: ArrayLike,
@@ -24,4 +25,5 @@ def distillation_loss_grad(
     *,
     temperature: float,
     alpha: float,
+    weights: ArrayLike | None = None,
 ) -> _Array: ...

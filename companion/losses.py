@@ -15,13 +15,15 @@ from companion._core import (
     as_targets,
     compared,
     label_index,
+    log_ratio,
     log_sum_parts,
     rounded,
+    weighed,
 )
 from companion.functions import log_softmax, softmax
 
 
-def softmax_cross_entropy(logits, targets):
+def softmax_cross_entropy(logits, targets, *, weights=None):
     """Cross-entropy, in nats, of target distributions under softmax(logits).
 
     ::
@@ -34,6 +36,9 @@ def softmax_cross_entropy(logits, targets):
         Unnormalised log-probabilities, classes on the last axis.
     targets : array_like, shape (..., K)
         One-hot or soft targets. They are used as they are, also if they do not sum to 1.
+    weights : array_like, shape (...), optional
+        One number per example, which multiplies its loss. Where it is 0 the example does not
+        count: its loss is 0, and its targets and logits are not looked at.
 
     Returns
     -------
@@ -45,7 +50,8 @@ def softmax_cross_entropy(logits, targets):
     TypeError
         If an argument does not hold real numbers.
     ValueError
-        If the shapes differ, or are those of a single number without an axis.
+        If the shapes differ, or are those of a single number without an axis. If weights are
+        not one finite number per example.
 
     See Also
     --------
@@ -56,6 +62,8 @@ def softmax_cross_entropy(logits, targets):
     >>> softmax_cross_entropy([[0, 0], [0, -np.inf]], [[0.5, 0.5], [1, 0]])
     array([0.69314718, 0.        ])
     """
+    if weights is not None:
+        return weighed(softmax_cross_entropy, weights, logits, targets)
     logits, dtype = as_floating(logits)
     targets = as_targets(targets, logits)
     _, gaps, log_rest = log_sum_parts(logits)
@@ -65,7 +73,7 @@ def softmax_cross_entropy(logits, targets):
         return rounded((targets * surprise).sum(axis=-1), dtype)
 
 
-def softmax_cross_entropy_with_labels(logits, labels):
+def softmax_cross_entropy_with_labels(logits, labels, *, weights=None):
     """Cross-entropy, in nats, of integer labels under softmax(logits).
 
     For one example with logits z and true class y::
@@ -78,6 +86,9 @@ def softmax_cross_entropy_with_labels(logits, labels):
         Unnormalised log-probabilities, classes on the last axis.
     labels : array_like of int, shape (...)
         True class of each example, in 0..K-1.
+    weights : array_like, shape (...), optional
+        One number per example, which multiplies its loss. Where it is 0 the example does not
+        count: its loss is 0, and its label and logits are not looked at.
 
     Returns
     -------
@@ -90,8 +101,9 @@ def softmax_cross_entropy_with_labels(logits, labels):
     TypeError
         If labels are not integers.
     ValueError
-        If labels do not have the shape of the logits without the last axis, or leave
-        0..K-1. (NumPy would read -1 as the last class and answer without a word.)
+        If labels do not have the shape of the logits without the last axis, or leave 0..K-1.
+        (NumPy would read -1 as the last class and answer without a word.) If weights are not
+        one finite number per example.
 
     See Also
     --------
@@ -108,6 +120,8 @@ def softmax_cross_entropy_with_labels(logits, labels):
     >>> softmax_cross_entropy_with_labels([[0, 0, 0, 0], [40, 0, 0, 0]], [2, 0])
     array([1.38629436e+00, 1.27450628e-17])
     """
+    if weights is not None:
+        return weighed(softmax_cross_entropy_with_labels, weights, logits, labels)
     logits, dtype = as_floating(logits)
     index = label_index(labels, logits)
     _, gaps, log_rest = log_sum_parts(logits)
@@ -115,7 +129,55 @@ def softmax_cross_entropy_with_labels(logits, labels):
     return rounded(loss[..., 0], dtype)
 
 
-def softmax_kl_divergence(logits, target_logits):
+def softmax_entropy(logits, *, weights=None):
+    """Entropy, in nats, of softmax(logits).
+
+    ::
+
+        entropy = -sum(softmax(logits) * log_softmax(logits))
+
+    Parameters
+    ----------
+    logits : array_like, shape (..., K)
+        Unnormalised log-probabilities, classes on the last axis.
+    weights : array_like, shape (...), optional
+        One number per example, which multiplies its entropy. Where it is 0 the example does not
+        count: its entropy is 0, and its logits are not looked at.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        One entropy per example, from 0 to log K. A nearly sure one keeps its digits. A class
+        with a logit of -inf adds nothing.
+
+    Raises
+    ------
+    TypeError
+        If an argument does not hold real numbers.
+    ValueError
+        If `logits` is a single number without an axis. If weights are not one finite number per
+        example.
+
+    See Also
+    --------
+    entropy : the same from probabilities.
+
+    Examples
+    --------
+    >>> softmax_entropy([[0, 0], [40, 0], [0, -np.inf]])
+    array([6.93147181e-01, 1.74182524e-16, 0.00000000e+00])
+    """
+    if weights is not None:
+        return weighed(softmax_entropy, weights, logits)
+    logits, dtype = as_floating(logits)
+    _, gaps, log_rest = log_sum_parts(logits)
+    surprise = log_rest - gaps  # (..., K): each at least 0, and so is each term of the sum
+    with np.errstate(under="ignore"):
+        terms = np.exp(-surprise) * np.where(np.isposinf(surprise), 0, surprise)
+        return rounded(terms.sum(axis=-1), dtype)
+
+
+def softmax_kl_divergence(logits, target_logits, *, weights=None):
     """KL divergence, in nats, from softmax(target_logits) to softmax(logits).
 
     With t = softmax(target_logits) and d = logits - target_logits, less the mean of d under t::
@@ -131,6 +193,9 @@ def softmax_kl_divergence(logits, target_logits):
         Unnormalised log-probabilities of the model.
     target_logits : array_like, shape (..., K)
         Those of the targets, such as a teacher's.
+    weights : array_like, shape (...), optional
+        One number per example, which multiplies its loss. Where it is 0 the example does not
+        count: its loss is 0, and its logits are not looked at.
 
     Returns
     -------
@@ -143,7 +208,8 @@ def softmax_kl_divergence(logits, target_logits):
     TypeError
         If an argument does not hold real numbers.
     ValueError
-        If the shapes differ, or are those of a single number without an axis.
+        If the shapes differ, or are those of a single number without an axis. If weights are
+        not one finite number per example.
 
     See Also
     --------
@@ -154,12 +220,62 @@ def softmax_kl_divergence(logits, target_logits):
     >>> softmax_kl_divergence([[0, -1000], [1e-9, 0]], [[0, 0], [0, 0]])
     array([4.99306853e+02, 1.25000000e-19])
     """
+    if weights is not None:
+        return weighed(softmax_kl_divergence, weights, logits, target_logits)
     logits, target_logits, dtypes = as_pair(logits, target_logits, ("logits", "target_logits"))
     divergence, _ = compared(logits, target_logits)
     return rounded(divergence[..., 0], dtypes[0])
 
 
-def softmax_squared_error(logits, targets):
+def softmax_js_divergence(logits, other_logits, *, weights=None):
+    """Jensen-Shannon divergence, in nats, between softmax(logits) and softmax(other_logits).
+
+    With p and q the two, m their mean, and d = log(p / q)::
+
+        JS = KL(p, m) / 2 + KL(q, m) / 2 = sum(m * (d / 2 * tanh(d / 2) - log(cosh(d / 2))))
+
+    Each term of the last sum is at least 0, and keeps its digits however near the two are.
+
+    Parameters
+    ----------
+    logits, other_logits : array_like, shape (..., K)
+        Unnormalised log-probabilities. Which comes first makes no difference but for rounding.
+    weights : array_like, shape (...), optional
+        One number per example, which multiplies its divergence. Where it is 0 the example does
+        not count: its divergence is 0, and its logits are not looked at.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        One divergence per example, from 0 to log 2, which two that share no class have.
+
+    Raises
+    ------
+    TypeError
+        If an argument does not hold real numbers.
+    ValueError
+        If the shapes differ, or are those of a single number without an axis. If weights are
+        not one finite number per example.
+
+    References
+    ----------
+    Lin (1991), "Divergence measures based on the Shannon entropy", IEEE Trans. Inf. Theory
+    37(1), doi:10.1109/18.61115.
+
+    Examples
+    --------
+    >>> softmax_js_divergence([[0, 1000], [1e-9, 0]], [[1000, 0], [0, 0]])
+    array([6.93147181e-01, 3.12500000e-20])
+    """
+    if weights is not None:
+        return weighed(softmax_js_divergence, weights, logits, other_logits)
+    logits, other, dtypes = as_pair(logits, other_logits, ("logits", "other_logits"))
+    p, q, ratio = log_ratio(logits, other)
+    with np.errstate(under="ignore"):
+        return rounded(((p + q) / 2 * _bend(ratio / 2)).sum(axis=-1), dtypes[0])
+
+
+def softmax_squared_error(logits, targets, *, weights=None):
     """Squared distance between softmax(logits) and the targets.
 
     For one-hot targets it is the Brier score.
@@ -174,6 +290,9 @@ def softmax_squared_error(logits, targets):
         Unnormalised log-probabilities, classes on the last axis.
     targets : array_like, shape (..., K)
         One-hot or soft targets.
+    weights : array_like, shape (...), optional
+        One number per example, which multiplies its loss. Where it is 0 the example does not
+        count: its loss is 0, and its targets and logits are not looked at.
 
     Returns
     -------
@@ -186,7 +305,8 @@ def softmax_squared_error(logits, targets):
     TypeError
         If an argument does not hold real numbers.
     ValueError
-        If the shapes differ, or are those of a single number without an axis.
+        If the shapes differ, or are those of a single number without an axis. If weights are
+        not one finite number per example.
 
     References
     ----------
@@ -198,13 +318,15 @@ def softmax_squared_error(logits, targets):
     >>> softmax_squared_error([[0, 0], [1000, 0]], [[1, 0], [0, 1]])
     array([0.5, 2. ])
     """
+    if weights is not None:
+        return weighed(softmax_squared_error, weights, logits, targets)
     logits, dtype = as_floating(logits)
     targets = as_targets(targets, logits)
     with np.errstate(under="ignore"):
         return rounded((residuals(logits, targets) ** 2).sum(axis=-1), dtype)
 
 
-def sigmoid_cross_entropy(logits, targets):
+def sigmoid_cross_entropy(logits, targets, *, weights=None):
     """Cross-entropy, in nats, of yes-or-no targets under sigmoid(logits), each by itself.
 
     ::
@@ -220,6 +342,9 @@ def sigmoid_cross_entropy(logits, targets):
         Unnormalised log-odds of yes.
     targets : array_like, shape of the logits
         Probabilities of yes; 0 or 1 for sure ones. They are used as they are.
+    weights : array_like, shape of the logits, optional
+        One number per logit, which multiplies its loss. Where it is 0 the logit does not count:
+        its loss is 0, and its target and logit are not looked at.
 
     Returns
     -------
@@ -233,13 +358,15 @@ def sigmoid_cross_entropy(logits, targets):
     TypeError
         If an argument does not hold real numbers.
     ValueError
-        If the shapes differ.
+        If the shapes differ. If weights are not one finite number per logit.
 
     Examples
     --------
     >>> sigmoid_cross_entropy([0, 40, -1000], [1, 1, 1])
     array([6.93147181e-01, 4.24835426e-18, 1.00000000e+03])
     """
+    if weights is not None:
+        return weighed(sigmoid_cross_entropy, weights, logits, targets, classes=0)
     logits, targets, dtype = as_odds(logits, targets)
     with np.errstate(under="ignore"):
         near = np.log1p(np.exp(-np.abs(logits)))  # softplus, less what is above 0
@@ -248,6 +375,16 @@ def sigmoid_cross_entropy(logits, targets):
         yes = targets * np.where(targets == 0, 0, if_yes)
         no = (1 - targets) * np.where(targets == 1, 0, if_no)
         return rounded(yes + no, dtype)
+
+
+def _bend(x):
+    """x tanh(x) - log(cosh(x)): x**2 / 2 near 0, and log 2 far from it."""
+    size = np.abs(x)
+    slant, fading = np.tanh(np.minimum(size, 1)), np.exp(-2 * size)
+    near = size * slant + np.log1p(-slant * slant) / 2
+    with np.errstate(invalid="ignore"):  # inf * 0
+        far = np.log(2) - np.log1p(fading) - 2 * size * fading / (1 + fading)
+    return np.where(size < 1, near, np.where(fading == 0, np.log(2), far)).astype(x.dtype)
 
 
 def as_odds(logits, targets):

@@ -151,8 +151,12 @@ def use_in_place_of_the_core(name):
     fused = module.softmax_cross_entropy_with_labels_and_grad
     replaced = {n: getattr(module, n) for n in ("softmax", "log_softmax", "logsumexp")}
     replaced["softmax_cross_entropy_with_labels_and_grad"] = fused
-    replaced["softmax_cross_entropy_with_labels"] = lambda z, y: fused(z, y)[0]
-    replaced["softmax_cross_entropy_with_labels_grad"] = lambda z, y: fused(z, y)[1]
+    replaced["softmax_cross_entropy_with_labels"] = lambda z, y, **given: fused(z, y, **given)[
+        0
+    ]
+    replaced["softmax_cross_entropy_with_labels_grad"] = lambda z, y, **given: fused(
+        z, y, **given
+    )[1]
     module.SMALL = 0
     for public, function in replaced.items():
         setattr(companion, public, function)

@@ -27,10 +27,11 @@ def compute(folder, rank, world_size):
         results = {}
         for name in sorted({key.split(".")[0] for key in cases}):  # all in one order
             logits, labels = cases[f"{name}.logits"], cases[f"{name}.labels"]
+            weights = cases.get(f"{name}.weights")
             start, stop = bounds(logits.shape[1], rank, world_size)
             try:
                 loss, gradient = softmax_cross_entropy_with_labels_and_grad(
-                    logits[:, start:stop], labels, start
+                    logits[:, start:stop], labels, start, weights=weights
                 )
                 results |= {f"{name}.loss": loss, f"{name}.gradient": gradient}
             except ValueError as error:
@@ -49,11 +50,14 @@ def disagree(rank, world_size):
         "no examples": (logits[:0], labels[:0]),
         "other labels": (logits, labels[::-1]),
         "labels of another type": (logits, labels.astype(np.uint8)),
+        "other weights": (logits, labels, [1, 0, 1]),
     }
     for name, other in cases.items():
         try:
-            given = other if last else (logits, labels)
-            loss, _ = softmax_cross_entropy_with_labels_and_grad(*given, 2 * rank)
+            *given, weights = (*(other if last else (logits, labels)), None, None)[:3]
+            loss, _ = softmax_cross_entropy_with_labels_and_grad(
+                *given, 2 * rank, weights=weights
+            )
             print(name, "gives", loss.round(4).tolist(), sep="|")
         except Exception as error:
             print(name, type(error).__name__, error, sep="|")

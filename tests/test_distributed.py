@@ -48,12 +48,17 @@ def make_cases():
     cases["special"] = masked, np.array([20, 3, 1, 20])
     cases["one class"] = np.array([[3.0], [-5.0]]), np.array([0, 0])
     cases["no rows"] = np.zeros((0, 21)), np.zeros(0, int)
+    spoiled = rng.normal(size=(6, 21))
+    spoiled[[1, 4]] = np.nan
+    cases["weighted"] = spoiled, np.array([3, -100, 20, 0, 99, 7])
+    cases["none counts"] = spoiled[[1, 4]], np.array([-100, 99])
     cases["label too large"] = np.zeros((2, 21)), np.array([3, 21])
     cases["label negative"] = np.zeros((2, 21)), np.array([-1, 20])
     return cases
 
 
 CASES = make_cases()
+WEIGHTS = {"weighted": [2.0, 0, -0.5, 1, 0, 3], "none counts": [0, 0]}
 BAD = ("label too large", "label negative")
 
 
@@ -99,6 +104,7 @@ def slices(request, tmp_path_factory):
     arrays = {}
     for name, (logits, labels) in CASES.items():
         arrays |= {f"{name}.logits": logits, f"{name}.labels": labels}
+        arrays |= {f"{name}.weights": WEIGHTS[name]} if name in WEIGHTS else {}
     np.savez(folder / "cases.npz", **arrays)
     said = run(folder, request.param, "compute", limit=120)
     results = []
@@ -124,8 +130,9 @@ def near(got, wanted):
 @pytest.mark.filterwarnings("ignore:invalid value")  # of the core, in rows without a softmax
 def test_many_processes_equal_one(slices, name):
     logits, labels = CASES[name]
-    loss = companion.softmax_cross_entropy_with_labels(logits, labels)
-    gradient = companion.softmax_cross_entropy_with_labels_grad(logits, labels)
+    given = {"weights": WEIGHTS.get(name)}
+    loss = companion.softmax_cross_entropy_with_labels(logits, labels, **given)
+    gradient = companion.softmax_cross_entropy_with_labels_grad(logits, labels, **given)
     for result in slices:
         near(result[f"{name}.loss"], loss)
     near(np.concatenate([result[f"{name}.gradient"] for result in slices], axis=1), gradient)
@@ -178,6 +185,7 @@ def disagreement(tmp_path_factory):
         ("more examples", "number of examples", "3", "4"),
         ("no examples", "number of examples", "3", "0"),
         ("other labels", "labels", "[0 1 1]", "[1 1 0]"),
+        ("other weights", "weights", "[1. 1. 1.]", "[1. 0. 1.]"),
     ],
 )
 def test_processes_that_disagree_all_hear_of_it(disagreement, case, what, here, there):

@@ -253,6 +253,12 @@ OF_ARRAY = {
     "softmax_cross_entropy_with_labels_and_grad": (
         lambda x: c.softmax_cross_entropy_with_labels_and_grad(x, 0)
     ),
+    "softmax_entropy": c.softmax_entropy,
+    "softmax_entropy_grad": c.softmax_entropy_grad,
+    "softmax_kl_divergence_grad": lambda x: c.softmax_kl_divergence_grad(x, x),
+    "softmax_kl_divergence_target_grad": lambda x: c.softmax_kl_divergence_target_grad(x, x),
+    "softmax_js_divergence": lambda x: c.softmax_js_divergence(x, x),
+    "softmax_js_divergence_grad": lambda x: c.softmax_js_divergence_grad(x, x),
     "softmax_jacobian": c.softmax_jacobian,
     "softmax_jvp": lambda x: c.softmax_jvp(x, x),
     "softmax_cross_entropy_grad": lambda x: c.softmax_cross_entropy_grad(x, x),

@@ -30,6 +30,15 @@ OF_LOGITS = {
     "distillation_grad": lambda z: c.distillation_loss_grad(
         z, TARGETS, LABELS, temperature=2, alpha=0.5
     ),
+    "softmax_entropy": c.softmax_entropy,
+    "softmax_entropy_grad": c.softmax_entropy_grad,
+    "softmax_kl": lambda z: c.softmax_kl_divergence(z, TARGETS),
+    "softmax_kl_grad": lambda z: c.softmax_kl_divergence_grad(z, TARGETS),
+    "softmax_kl_target_grad": lambda z: c.softmax_kl_divergence_target_grad(TARGETS, z),
+    "softmax_js": lambda z: c.softmax_js_divergence(z, TARGETS),
+    "softmax_js_grad": lambda z: c.softmax_js_divergence_grad(z, TARGETS),
+    "weighted": lambda z: c.softmax_cross_entropy_with_labels(z, LABELS, weights=[2, 3]),
+    "weighted_grad": lambda z: c.softmax_cross_entropy_grad(z, TARGETS, weights=[0.5, -3]),
     "entropy": lambda z: c.entropy(np.abs(z)),
     # NumPy's 1, not Python's: with that, NumPy 2.0 makes a bfloat16 a float32.
     "cross_entropy": lambda z: c.cross_entropy(np.abs(z), np.abs(z) + np.int8(1)),

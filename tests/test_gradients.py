@@ -35,6 +35,19 @@ LOSSES = {
         lambda z: c.distillation_loss(z, TEACHER, LABELS, **BLEND),
         lambda z: c.distillation_loss_grad(z, TEACHER, LABELS, **BLEND),
     ),
+    "entropy": (c.softmax_entropy, c.softmax_entropy_grad),
+    "KL": (
+        lambda z: c.softmax_kl_divergence(z, TEACHER),
+        lambda z: c.softmax_kl_divergence_grad(z, TEACHER),
+    ),
+    "reverse KL": (
+        lambda z: c.softmax_kl_divergence(TEACHER, z),
+        lambda z: c.softmax_kl_divergence_target_grad(TEACHER, z),
+    ),
+    "JS": (
+        lambda z: c.softmax_js_divergence(z, TEACHER),
+        lambda z: c.softmax_js_divergence_grad(z, TEACHER),
+    ),
     "logsumexp": (c.logsumexp, c.softmax),
 }
 
@@ -147,10 +160,15 @@ def literal_log_softmax(z):
     return z - np.log(np.exp(z).sum())
 
 
+def literal_js(p, q):
+    m = (p + q) / 2
+    return (p * np.log(p / m) + q * np.log(q / m)).sum() / 2
+
+
 def literal_losses(i):
     """The losses of example i, written as in the chapters; np.exp and np.log take complex z."""
     hot, soft = np.eye(5)[LABELS[i]], TARGETS[i]
-    q = complex_softmax(TEACHER[i] / 2.5)
+    q, v = complex_softmax(TEACHER[i] / 2.5), complex_softmax(TEACHER[i])
     return {
         "cross_entropy": lambda z: -(soft * literal_log_softmax(z)).sum(),
         "cross_entropy, targets that sum to 3": (
@@ -162,6 +180,12 @@ def literal_losses(i):
             0.3 * 2.5**2 * (q * (np.log(q) - literal_log_softmax(z / 2.5))).sum()
             - 0.7 * (hot * literal_log_softmax(z)).sum()
         ),
+        "entropy": lambda z: -(complex_softmax(z) * literal_log_softmax(z)).sum(),
+        "KL": lambda z: (v * (np.log(v) - literal_log_softmax(z))).sum(),
+        "reverse KL": lambda z: (
+            complex_softmax(z) * (literal_log_softmax(z) - np.log(v))
+        ).sum(),
+        "JS": lambda z: literal_js(complex_softmax(z), v),
         "logsumexp": lambda z: np.log(np.exp(z).sum()),
     }
 

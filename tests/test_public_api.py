@@ -18,7 +18,7 @@ MODULES = [
     importlib.import_module(f"companion.{name}")
     for name in (
         "_core functions naive information losses derivatives distillation regression "
-        "datasets book.plotting book.zh book.show book.measured one_pass.streaming "
+        "relatives datasets book.plotting book.zh book.show book.measured one_pass.streaming "
         "one_pass.fast one_pass.linear one_pass._rows one_pass.compiled one_pass.distributed "
         "diagnose.arrays diagnose._kinds diagnose._reading diagnose._rows diagnose._outputs "
         "diagnose._labels diagnose._losses diagnose._given diagnose._calibration "
@@ -58,6 +58,8 @@ def test_the_promised_names_are_there():
         distillation_loss distillation_loss_grad softmax_kl_divergence
         softmax_cross_entropy_with_labels_and_grad
         sigmoid_cross_entropy sigmoid_cross_entropy_grad
+        softmax_entropy softmax_entropy_grad softmax_kl_divergence_grad
+        softmax_kl_divergence_target_grad softmax_js_divergence softmax_js_divergence_grad
     """
     assert set(promised.split()) == set(companion.__all__)
 

@@ -11,6 +11,8 @@ from queue import SimpleQueue
 
 import numpy as np
 
+from companion._core import as_weights, label_index, only
+
 BLOCK = 2**19  # bytes of one block: with its result it stays in the second-level cache
 
 
@@ -72,6 +74,129 @@ def as_rows(x):
     (6, 4)
     """
     return x.reshape(-1, x.shape[-1])
+
+
+def as_each(weights, x):
+    """Weights of the rows of `x`: 1 each, unless given.
+
+    Parameters
+    ----------
+    weights : array_like, shape (...), or None
+        One number per example.
+    x : ndarray, shape (..., K)
+        Logits.
+
+    Returns
+    -------
+    ndarray, shape (...)
+
+    Raises
+    ------
+    TypeError
+        If weights are not real numbers.
+    ValueError
+        If there is not one for each example, or one is not finite.
+
+    Examples
+    --------
+    >>> as_each(None, np.zeros((2, 3)))
+    array([1., 1.])
+    """
+    if weights is None:
+        return np.ones(x.shape[:-1], x.dtype)
+    return as_weights(weights, x.shape[:-1], x.dtype)
+
+
+def counted(weights, labels, x):
+    """Weights and checked labels, one for each row of `x`.
+
+    Parameters
+    ----------
+    weights : array_like, shape (...), or None
+        One number per example.
+    labels : array_like of int, shape (...)
+        True classes; anything where the weight is 0.
+    x : ndarray, shape (..., K)
+        Logits.
+
+    Returns
+    -------
+    weights : ndarray, shape (N,)
+    index : ndarray of int, shape (N,)
+        Labels, and 0 where the weight is 0.
+
+    Raises
+    ------
+    TypeError
+        If labels are not integers, or weights not real numbers.
+    ValueError
+        If the shape of either does not fit, a label that counts leaves 0..K-1, or a weight is
+        not finite.
+
+    Examples
+    --------
+    >>> counted([True, False], [2, -100], np.zeros((2, 3)))
+    (array([1., 0.]), array([2, 0]))
+    """
+    weights = as_each(weights, x)
+    return weights.reshape(-1), label_index(only(weights != 0, labels), x).reshape(-1)
+
+
+def weigh(weights, result):
+    """Multiply losses or gradients by the weights of their examples, where they lie.
+
+    Parameters
+    ----------
+    weights : ndarray, shape (N,)
+        One number per example.
+    result : ndarray, shape (N,) or (N, K)
+        Is written over; 0, and not nan, where the weight is 0.
+
+    Returns
+    -------
+    None
+
+    Examples
+    --------
+    >>> loss = np.array([1.0, np.nan])
+    >>> weigh(np.array([3.0, 0.0]), loss)
+    >>> loss
+    array([3., 0.])
+    """
+    if (weights == 1).all():
+        return
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # 0 * inf, which is 0
+        np.multiply(result.T, weights, out=result.T)
+    result[weights == 0] = 0
+
+
+def spread(part, kept, weights):
+    """What was computed for the examples that count, among zeros for the others.
+
+    Parameters
+    ----------
+    part : ndarray, shape (M,) or (M, D)
+        Losses or gradients.
+    kept : ndarray of int, shape (M,)
+        Which examples they belong to.
+    weights : ndarray, shape (N,)
+        Of all examples.
+
+    Returns
+    -------
+    ndarray, shape (N,) or (N, D)
+        `part` itself, if all count.
+
+    Examples
+    --------
+    >>> spread(np.array([5.0]), [1], np.array([0.0, 1.0, 0.0]))
+    array([0., 5., 0.])
+    """
+    if len(kept) == len(weights):
+        return part
+    whole = np.zeros(weights.shape + part.shape[1:], part.dtype)
+    whole[kept] = part
+    return whole
 
 
 def cores():

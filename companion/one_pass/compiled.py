@@ -24,8 +24,16 @@ import os
 import numpy as np
 
 from companion import derivatives, functions
-from companion._core import label_index
-from companion.one_pass._rows import as_large, as_rows, cores, dense_out, into, over_blocks
+from companion.one_pass._rows import (
+    as_large,
+    as_rows,
+    cores,
+    counted,
+    dense_out,
+    into,
+    over_blocks,
+    weigh,
+)
 
 try:
     import numba
@@ -163,7 +171,7 @@ def log_softmax(x, axis=-1, *, out=None):
     return _elementwise("log_softmax", x, axis, out)
 
 
-def softmax_cross_entropy_with_labels_and_grad(logits, labels, *, out=None):
+def softmax_cross_entropy_with_labels_and_grad(logits, labels, *, weights=None, out=None):
     """`companion.softmax_cross_entropy_with_labels_and_grad`, compiled.
 
     Parameters
@@ -172,6 +180,9 @@ def softmax_cross_entropy_with_labels_and_grad(logits, labels, *, out=None):
         Unnormalised log-probabilities.
     labels : array_like of int, shape (...)
         True class of each example, in 0..K-1.
+    weights : array_like, shape (...), optional
+        One number per example, which multiplies both. Where it is 0 the example does not count:
+        both are 0, and its label and logits are not looked at.
     out : ndarray, shape (..., K), optional
         Where to write the gradients; may be `logits` itself, which then is lost.
 
@@ -188,8 +199,9 @@ def softmax_cross_entropy_with_labels_and_grad(logits, labels, *, out=None):
     TypeError
         If labels are not integers, or `out` has another dtype than the logits.
     ValueError
-        If labels have the wrong shape or leave 0..K-1, or `out` has another shape, is
-        read-only, or overlaps the logits without being them.
+        If labels have the wrong shape or leave 0..K-1, weights are not one finite number per
+        example, or `out` has another shape, is read-only, or overlaps the logits without being
+        them.
 
     Examples
     --------
@@ -197,19 +209,21 @@ def softmax_cross_entropy_with_labels_and_grad(logits, labels, *, out=None):
     >>> loss, gradient
     (array([4.24835426e-18]), array([[-4.24835426e-18,  4.24835426e-18]]))
     """
+    core = derivatives.softmax_cross_entropy_with_labels_and_grad
     large = _as_large(logits, -1)
     if large is None:
-        loss, gradient = derivatives.softmax_cross_entropy_with_labels_and_grad(logits, labels)
+        loss, gradient = core(logits, labels, weights=weights)
         return loss, into(out, np.asarray(logits), gradient)
-    index = np.require(label_index(labels, large).reshape(-1), requirements="CA")
+    weights, index = counted(weights, labels, large)
     result, dense = dense_out(out, large)
     rows, gradient = as_rows(large), as_rows(dense)
     loss = np.empty(large.shape[:-1], large.dtype)
     flat = loss.reshape(-1)
-    odd = _run("loss_and_grad", rows, index, flat, gradient)
-    flat[odd], gradient[odd] = derivatives.softmax_cross_entropy_with_labels_and_grad(
-        rows[odd], index[odd]
-    )
+    odd = _run("loss_and_grad", rows, np.require(index, requirements="CA"), flat, gradient)
+    odd = odd[weights[odd] != 0]
+    flat[odd], gradient[odd] = core(rows[odd], index[odd])
+    weigh(weights, flat)
+    weigh(weights, gradient)
     return loss[()], into(result, large, dense)
 
 

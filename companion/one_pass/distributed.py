@@ -14,6 +14,7 @@ from datetime import timedelta
 import numpy as np
 
 from companion._core import as_floating, rounded
+from companion.one_pass._rows import as_each, spread, weigh
 from companion.one_pass.streaming import State, gradient_of, loss_of, state_of
 
 try:
@@ -31,12 +32,12 @@ LOST = re.compile("time[d -]*out|connect|clos|reset|broken pipe|peer", re.IGNORE
 
 
 def softmax_cross_entropy_with_labels_and_grad(
-    logits, labels, first_class, *, group=None, timeout=TIMEOUT
+    logits, labels, first_class, *, weights=None, group=None, timeout=TIMEOUT
 ):
     """Loss and gradient of integer labels, where each process holds a slice of the classes.
 
-    All processes of the group call it with the same labels and with logits of one dtype. They
-    all get the same losses, and each the gradient of its own slice.
+    All processes of the group call it with the same labels and weights and with logits of one
+    dtype. They all get the same losses, and each the gradient of its own slice.
 
     Parameters
     ----------
@@ -46,6 +47,9 @@ def softmax_cross_entropy_with_labels_and_grad(
         True class of each example, counted over the classes of all processes.
     first_class : int
         Which class the first column is.
+    weights : array_like, shape (N,), optional
+        One number per example, which multiplies both results. Where it is 0 the example does
+        not count: both are 0, and its label and logits are not looked at.
     group : torch.distributed.ProcessGroup, optional
         Which processes; all, unless given. Its backend must reach the CPU, as Gloo does.
     timeout : float
@@ -64,8 +68,9 @@ def softmax_cross_entropy_with_labels_and_grad(
         If labels or `first_class` are not integers, or the logits are not real numbers of at
         most 64 bits.
     ValueError
-        If shapes do not match, a label lies in no slice or in several, or the processes do
-        not agree in labels, number of examples, or dtype.
+        If shapes do not match, a label lies in no slice or in several, weights are not one
+        finite number per example, or the processes do not agree in labels, weights, number of
+        examples, or dtype.
     RuntimeError
         If there is no group, this process is not in it, it has no backend for the CPU, or a
         process of it has ended or does not answer in time.
@@ -93,14 +98,18 @@ def softmax_cross_entropy_with_labels_and_grad(
     """
     x, dtype = as_floating(logits)
     labels = _checked(labels, x, first_class)
-    index = labels.astype(np.intp) - first_class
+    weights = as_each(weights, x)
     _refuse_group(group)
-    _agree(dtype, labels, group, timeout)
+    _agree(dtype, labels, weights, group, timeout)
+    kept = np.flatnonzero(weights)  # what does not count is in no message
+    x, index = x[kept], labels[kept].astype(np.intp) - first_class
     mine = np.flatnonzero((index >= 0) & (index < x.shape[1]))
     state, own, holders = _meet(state_of(x), x[mine, index[mine]], mine, group, timeout)
-    _one_each(holders, labels)
-    gradient = gradient_of(np.array(x), state, own, index)
-    return rounded(loss_of(state, own), dtype), rounded(gradient, dtype)
+    _one_each(holders, labels, kept)
+    loss, gradient = loss_of(state, own), gradient_of(x, state, own, index)
+    for result in (loss, gradient):
+        weigh(weights[kept], result)
+    return tuple(rounded(spread(r, kept, weights), dtype) for r in (loss, gradient))
 
 
 def _checked(labels, x, first_class):
@@ -139,12 +148,13 @@ def _refuse_group(group):
         )
 
 
-def _agree(dtype, labels, group, timeout):
+def _agree(dtype, labels, weights, group, timeout):
     """Raise in all processes where they do not speak of the same: else one would abort."""
     said = {
         "dtype of the logits": (dtype.name, zlib.crc32(dtype.name.encode())),
         "number of examples": (len(labels), len(labels)),
         "labels": (labels, zlib.crc32(labels.astype(np.int64).tobytes())),
+        "weights": (weights, zlib.crc32(weights.astype(np.float64).tobytes())),
     }
     mine = np.array([number for _, number in said.values()])
     largest, least = _reduce(np.stack([mine, -mine]), dist.ReduceOp.MAX, group, timeout)
@@ -156,12 +166,13 @@ def _agree(dtype, labels, group, timeout):
             )
 
 
-def _one_each(holders, labels):
+def _one_each(holders, labels, kept):
     wrong = np.flatnonzero(holders != 1)
     if len(wrong):
+        place = kept[wrong[0]]
         raise ValueError(
             "each label must lie in the slice of exactly one process; got "
-            f"{labels[wrong[0]]} at position ({wrong[0]},), in {int(holders[wrong[0]])} slices."
+            f"{labels[place]} at position ({place},), in {int(holders[wrong[0]])} slices."
         )
 
 

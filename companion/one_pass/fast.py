@@ -19,14 +19,16 @@ starts threads of its own.
 import numpy as np
 
 from companion import derivatives, functions
-from companion._core import label_index
+from companion._core import only
 from companion.one_pass._rows import (
     as_large,
     as_rows,
     cores,
+    counted,
     dense_out,
     into,
     over_blocks,
+    weigh,
 )
 
 SMALL = 2**15  # entries below which a block is all there is
@@ -160,7 +162,7 @@ def log_softmax(x, axis=-1, *, out=None):
     return _elementwise(functions.log_softmax, on_block, x, axis, out)
 
 
-def softmax_cross_entropy_with_labels_and_grad(logits, labels, *, out=None):
+def softmax_cross_entropy_with_labels_and_grad(logits, labels, *, weights=None, out=None):
     """`companion.softmax_cross_entropy_with_labels_and_grad`, by blocks.
 
     Parameters
@@ -169,6 +171,9 @@ def softmax_cross_entropy_with_labels_and_grad(logits, labels, *, out=None):
         Unnormalised log-probabilities.
     labels : array_like of int, shape (...)
         True class of each example, in 0..K-1.
+    weights : array_like, shape (...), optional
+        One number per example, which multiplies both. Where it is 0 the example does not count:
+        both are 0, and its label and logits are not looked at.
     out : ndarray, shape (..., K), optional
         Where to write the gradients; may be `logits` itself, which then is lost.
 
@@ -185,8 +190,9 @@ def softmax_cross_entropy_with_labels_and_grad(logits, labels, *, out=None):
     TypeError
         If labels are not integers, or `out` has another dtype than the logits.
     ValueError
-        If labels have the wrong shape or leave 0..K-1, or `out` has another shape, is
-        read-only, or overlaps the logits without being them.
+        If labels have the wrong shape or leave 0..K-1, weights are not one finite number per
+        example, or `out` has another shape, is read-only, or overlaps the logits without being
+        them.
 
     Examples
     --------
@@ -196,15 +202,19 @@ def softmax_cross_entropy_with_labels_and_grad(logits, labels, *, out=None):
     """
     large = as_large(logits, -1, 1)  # the core takes two exponentials of each, also of few
     if large is None:
-        loss, gradient = derivatives.softmax_cross_entropy_with_labels_and_grad(logits, labels)
+        core = derivatives.softmax_cross_entropy_with_labels_and_grad
+        loss, gradient = core(logits, labels, weights=weights)
         return loss, into(out, np.asarray(logits), gradient)
-    index = label_index(labels, large).reshape(-1)
+    weights, index = counted(weights, labels, large)
     result, dense = dense_out(out, large)
     loss = np.empty(large.shape[:-1], large.dtype)
     flat_loss, flat = loss.reshape(-1), as_rows(dense)
 
     def work(part, block, scratch):
-        flat_loss[part] = _loss_and_grad(block, index[part], flat[part], scratch)
+        counting = only(weights[part] != 0, block)
+        flat_loss[part] = _loss_and_grad(counting, index[part], flat[part], scratch)
+        weigh(weights[part], flat_loss[part])
+        weigh(weights[part], flat[part])
 
     _over_blocks(work, large)
     return loss[()], into(result, large, dense)

@@ -4,14 +4,21 @@ import operator
 
 import numpy as np
 
-from companion._core import as_floating, common_dtype, label_index, rounded
+from companion._core import (
+    as_floating,
+    common_dtype,
+    label_index,
+    only,
+    rounded,
+)
+from companion.one_pass._rows import as_each, spread, weigh
 from companion.one_pass.streaming import gradient_of, loss_of, merge, state_of
 
 CHUNK = 2**21  # bytes of the logits that exist at one time
 WIDTH = 1024  # classes that a chunk has at least: products of thin matrices are slow
 
 
-def linear_cross_entropy(hidden, weight, labels, *, chunk=CHUNK):
+def linear_cross_entropy(hidden, weight, labels, *, weights=None, chunk=CHUNK):
     """Cross-entropy of softmax(hidden @ weight), and its gradients, by chunks of classes.
 
     The logits, N x V, are never held. A first pass over the vocabulary merges the states of
@@ -30,6 +37,9 @@ def linear_cross_entropy(hidden, weight, labels, *, chunk=CHUNK):
         One column per class.
     labels : array_like of int, shape (N,)
         True classes, in 0..V-1.
+    weights : array_like, shape (N,), optional
+        One number per example, which multiplies its loss and its part of the gradients. Where
+        it is 0 the example does not count: neither its label nor its row is looked at.
     chunk : int
         Bytes of logits to hold at one time, at least one logit. It decides the memory, and of
         the results no more than the last digits: sums are cut where the chunks are.
@@ -41,8 +51,8 @@ def linear_cross_entropy(hidden, weight, labels, *, chunk=CHUNK):
         logits has no softmax. All results have the float type of the arguments, and are
         computed in float32 where that has 16 bits.
     hidden_grad : ndarray, shape (N, D)
-        Gradient of the sum of the losses. For their mean divide by N. A class that is ruled
-        out, by weights that make its logit -inf, adds nothing.
+        Gradient of the sum of the losses. For their mean divide by N, or by the sum of the
+        weights. A class that is ruled out, by weights that make its logit -inf, adds nothing.
     weight_grad : ndarray, shape (D, V)
         Gradient of the sum of the losses.
 
@@ -52,7 +62,8 @@ def linear_cross_entropy(hidden, weight, labels, *, chunk=CHUNK):
         If labels are not integers, the others hold no real numbers or have no common dtype,
         or `chunk` is not a whole number.
     ValueError
-        If shapes do not match or a label leaves 0..V-1.
+        If shapes do not match, a label leaves 0..V-1, or weights are not one finite number per
+        example.
 
     References
     ----------
@@ -68,19 +79,32 @@ def linear_cross_entropy(hidden, weight, labels, *, chunk=CHUNK):
     """
     hidden, weight, dtype = _checked(hidden, weight)
     # Only the shape of the logits is looked at: an array of it that takes no memory.
-    shape = (len(hidden), weight.shape[1])
-    index = label_index(labels, np.broadcast_to(hidden.dtype.type(0), shape))[:, 0]
+    logits = np.broadcast_to(hidden.dtype.type(0), (len(hidden), weight.shape[1]))
+    weights = as_each(weights, logits)
+    index = label_index(only(weights != 0, labels), logits)[:, 0]
+    kept = np.flatnonzero(weights)
+    given = hidden[kept], weight, index[kept], weights[kept]
+    loss, hidden_grad, weight_grad = _by_chunks(*given, _as_bytes(chunk))
+    loss, hidden_grad = spread(loss, kept, weights), spread(hidden_grad, kept, weights)
+    return rounded(loss, dtype), rounded(hidden_grad, dtype), rounded(weight_grad, dtype)
+
+
+def _by_chunks(hidden, weight, index, weights, size):
+    """Losses and gradients of examples that all count, in working precision."""
     loss = np.empty(len(hidden), hidden.dtype)
     hidden_grad, weight_grad = np.zeros_like(hidden), np.zeros_like(weight)
-    for rows, parts in _pieces(*shape, _as_bytes(chunk) // hidden.itemsize):
+    entries = size // hidden.itemsize
+    for rows, parts in _pieces(len(hidden), weight.shape[1], entries):
         total, own = _first_pass(hidden[rows], weight, index[rows], parts)
         loss[rows] = loss_of(total, own)
         for part in parts:
             logits, columns = _product(hidden[rows], weight[:, part]), weight[:, part]
             by_logits = gradient_of(logits, total, own, index[rows] - part.start)
+            weigh(weights[rows], by_logits)
             hidden_grad[rows] += _of_slopes(by_logits, columns)
             weight_grad[:, part] += _product(hidden[rows].T, by_logits)
-    return rounded(loss, dtype), rounded(hidden_grad, dtype), rounded(weight_grad, dtype)
+    weigh(weights, loss)
+    return loss, hidden_grad, weight_grad
 
 
 def _product(a, b):

@@ -10,7 +10,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from companion._core import as_floating, as_labels, common_dtype, rounded, sum_parts
+from companion._core import (
+    as_floating,
+    as_labels,
+    as_real,
+    as_weights,
+    common_dtype,
+    only,
+    rounded,
+    scaled,
+    sum_parts,
+)
 
 
 class State(NamedTuple):
@@ -254,7 +264,7 @@ def softmax_of_chunks(chunks):
     return _probs_of(chunks, *_read(chunks))
 
 
-def softmax_cross_entropy_with_labels_of_chunks(chunks, labels):
+def softmax_cross_entropy_with_labels_of_chunks(chunks, labels, *, weights=None):
     """`companion.softmax_cross_entropy_with_labels` over chunks of classes, seen once.
 
     Parameters
@@ -263,6 +273,9 @@ def softmax_cross_entropy_with_labels_of_chunks(chunks, labels):
         The logits, cut along the last axis.
     labels : array_like of int, shape (...)
         True class of each example, counted over all chunks.
+    weights : array_like, shape (...), optional
+        One number per example, which multiplies its loss. Where it is 0 the example does not
+        count: its loss is 0, and its label and logits are not looked at.
 
     Returns
     -------
@@ -276,23 +289,33 @@ def softmax_cross_entropy_with_labels_of_chunks(chunks, labels):
         hold real numbers, or their dtypes do not promote to one.
     ValueError
         If there is no chunk, one is a single number without an axis, the shapes differ in more
-        than C, or labels have the wrong shape or leave 0..K-1.
+        than C, labels have the wrong shape or leave 0..K-1, or weights are not one finite
+        number per example.
 
     Examples
     --------
     >>> softmax_cross_entropy_with_labels_of_chunks([[40.0], [0.0]], 0)
     np.float64(4.248354255291589e-18)
     """
-    own = _OwnLogit(labels)
-    state, dtype = _read(chunks, own.look)
-    index = as_labels(labels, own.num_classes)
+    counts = None if weights is None else as_real(weights)[0] != 0
+    own = _OwnLogit(_counting(counts, labels))
+    state, dtype = _read((_counting(counts, chunk) for chunk in _each_of(chunks)), own.look)
+    if weights is not None:
+        weights = as_weights(weights, np.shape(state.largest), state.largest.dtype)
+    index = as_labels(_counting(counts, labels), own.num_classes)
     if index.shape != np.shape(state.largest):
         raise ValueError(
             f"labels must have the shape of the logits without classes, "
             f"{np.shape(state.largest)}; got {index.shape}. "
             "For one-hot or soft targets use softmax_cross_entropy."
         )
-    return rounded(loss_of(state, own.logit), dtype)
+    loss = loss_of(state, own.logit)
+    return rounded(loss if weights is None else scaled(weights, loss), dtype)
+
+
+def _counting(counts, x):
+    """`x`, with 0 where an example does not count, if that was said."""
+    return x if counts is None else only(counts, x)
 
 
 class _OwnLogit:
