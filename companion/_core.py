@@ -416,7 +416,7 @@ def only(counts, x):
 
 
 def scaled(weights, result):
-    """A result times the weights of the examples; 0, and not nan, for those of weight 0.
+    """A result times the weights of the examples; 0, and not -0, for those of weight 0.
 
     Parameters
     ----------
@@ -431,12 +431,12 @@ def scaled(weights, result):
 
     Examples
     --------
-    >>> scaled(np.array([2.0, 0.0]), np.array([[1.0, -1.0], [np.inf, -1.0]]))
+    >>> scaled(np.array([2.0, 0.0]), np.array([[1.0, -1.0], [3.0, -3.0]]))
     array([[ 2., -2.],
            [ 0.,  0.]])
     """
     each = weights.reshape(weights.shape + (1,) * (np.ndim(result) - weights.ndim))
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # 0 * inf, which is 0
+    with np.errstate(over="ignore", under="ignore"):
         return np.where(each == 0, 0, each * result)
 
 
