@@ -91,6 +91,50 @@ def test_loss_and_gradient_are_those_of_the_package(distilled, R, blend):
         np.testing.assert_allclose(got, wanted, **CLOSE)
 
 
+WEIGHTS = np.where(np.arange(50) % 3 == 0, 0, np.linspace(-1, 2, 50))
+
+
+@every_blend
+@pytest.mark.parametrize("rubbish", [np.nan, np.inf])
+def test_weights_are_those_of_the_package(distilled, blend, rubbish):
+    student, teacher, labels = logits(10)
+    wanted = core(student, teacher, labels, weights=WEIGHTS, **blend)
+    out = WEIGHTS == 0
+    student[out], teacher[out], labels[out] = rubbish, rubbish, -100
+    for got, by_core in zip(
+        distilled(student, teacher, labels, weights=WEIGHTS, **blend), wanted, strict=True
+    ):
+        np.testing.assert_allclose(got, by_core, **CLOSE)
+        assert not got[out].any()
+    bools = distilled(student, teacher, labels, weights=~out, **blend)
+    np.testing.assert_allclose(bools[0], core(*logits(10), **blend)[0] * ~out, **CLOSE)
+
+
+@pytest.mark.parametrize("weights", [np.ones(3), 2.0, np.ones((50, 1)), np.full(50, np.nan)])
+def test_weights_that_are_none_are_refused(distilled, weights):
+    blend = {"temperature": 2.0, "alpha": 0.5}
+    with pytest.raises(ValueError, match="weights must be") as caught:
+        distilled(*logits(1), weights=weights, **blend)
+    with pytest.raises(ValueError, match="weights must be") as by_core:
+        companion.distillation_loss(*logits(1), weights=weights, **blend)
+    assert str(caught.value) == str(by_core.value)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_weights_where_nobody_can_look(tensorflow, in_keras):
+    student, teacher, labels = logits(1)
+    labels[WEIGHTS == 0] = -100
+    blend = {"temperature": 2.0, "alpha": 0.5, "weights": WEIGHTS}
+    wanted = core(student, teacher, labels, **blend)[0]
+    compiled = torch.compile(in_torch.distillation_loss, backend="eager")
+    given = map(torch.tensor, (student, teacher, labels))
+    blend["weights"] = torch.tensor(WEIGHTS)
+    np.testing.assert_allclose(compiled(*given, **blend), wanted, **CLOSE)
+    graph = tensorflow.function(in_keras.distillation_loss)
+    blend["weights"] = tensorflow.constant(WEIGHTS)
+    np.testing.assert_allclose(graph(student, teacher, labels, **blend), wanted, **CLOSE)
+
+
 def test_the_teacher_gets_no_gradient(tensorflow, in_keras):
     student, teacher = (torch.zeros(1, 3, requires_grad=True) for _ in range(2))
     blend = {"temperature": 2.0, "alpha": 0.5}

@@ -5,6 +5,10 @@ Plain Python on shapes and numbers: a compiler can follow it, and no tensor is l
 
 import numbers
 
+import numpy as np
+
+from companion._core import as_weights
+
 
 def refuse_blend(temperature, alpha, dtype, tiny):
     """Raise what `companion.distillation_loss` raises for temperature and alpha.
@@ -71,7 +75,7 @@ def refuse_logits(student, teacher):
         raise ValueError(
             "an axis of classes is needed, shape (..., K); got one number, shape ()."
         )
-    if not _fit(student, teacher):
+    if not fit(student, teacher):
         raise ValueError(
             "teacher_logits must have the shape of student_logits, "
             f"{tuple(student)}; got {tuple(teacher)}."
@@ -110,15 +114,64 @@ For one-hot or soft targets use softmax_cross_entropy.
             "labels must be integers, one class index per example; "
             f"got dtype {dtype}. For one-hot or soft targets use softmax_cross_entropy."
         )
-    if not _fit(shape, batch):
+    if not fit(shape, batch):
         raise ValueError(
             f"labels must have the shape of the logits without classes, {tuple(batch)}; "
             f"got {tuple(shape)}. For one-hot or soft targets use softmax_cross_entropy."
         )
 
 
-def _fit(shape, other):
-    """Whether two shapes can be one."""
+def refuse_weights(shape, batch, values):
+    """Raise what the core raises for weights of a wrong shape, or that are not finite.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Theirs.
+    batch : sequence of int
+        That of the logits without the classes.
+    values : ndarray or None
+        What they are; None where nobody can look at them.
+
+    Raises
+    ------
+    ValueError
+        If there is not one for each example, or one is not finite.
+
+    Examples
+    --------
+    >>> refuse_weights((1,), (3,), None)
+    Traceback (most recent call last):
+    ...
+    ValueError: weights must be one number per example, shape (3,); got (1,). \
+For weights of classes pass class_weights[labels].
+    """
+    if not fit(shape, batch):
+        raise ValueError(
+            f"weights must be one number per example, shape {tuple(batch)}; "
+            f"got {tuple(shape)}. For weights of classes pass class_weights[labels]."
+        )
+    if values is not None:
+        as_weights(values, values.shape, np.float64)
+
+
+def fit(shape, other):
+    """Whether two shapes can be one.
+
+    Parameters
+    ----------
+    shape, other : sequence of int
+        None is a length that is not known yet, and fits any.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> fit((None, 3), (2, 3)), fit((3,), (2, 3))
+    (True, False)
+    """
     if len(shape) != len(other):
         return False
     return all(m is None or n is None or m == n for m, n in zip(shape, other, strict=True))

@@ -7,7 +7,13 @@ from functools import partial
 import numpy as np
 
 from companion._core import as_labels
-from companion.frameworks._checks import refuse_blend, refuse_labels, refuse_logits
+from companion.frameworks._checks import (
+    fit,
+    refuse_blend,
+    refuse_labels,
+    refuse_logits,
+    refuse_weights,
+)
 
 try:
     import keras
@@ -21,7 +27,9 @@ except ImportError as error:  # of Keras, or of its backend
 from companion.frameworks._live_keras import looked_at
 
 
-def distillation_loss(student_logits, teacher_logits, labels, *, temperature, alpha):
+def distillation_loss(
+    student_logits, teacher_logits, labels, *, temperature, alpha, weights=None
+):
     """`companion.distillation_loss` on tensors of Keras's backend, with its checks and digits.
 
     Parameters
@@ -37,6 +45,9 @@ def distillation_loss(student_logits, teacher_logits, labels, *, temperature, al
         core: between 3.3e-10 and 3e9 for logits of 32 bits or fewer.
     alpha : float
         Weight of the teacher, in 0..1.
+    weights : tensor, shape (...), optional
+        One number per example, which multiplies its loss. Where it is 0 the example does not
+        count: its loss is 0, and its label and logits are not looked at.
 
     Returns
     -------
@@ -49,8 +60,8 @@ def distillation_loss(student_logits, teacher_logits, labels, *, temperature, al
     TypeError
         If labels are not integers, T or alpha is not a number, or logits are not real.
     ValueError
-        If shapes do not match, a label leaves 0..K-1, T is past its ends, or alpha leaves
-        0..1.
+        If shapes do not match, a label leaves 0..K-1, T is past its ends, alpha leaves 0..1,
+        or weights are not one finite number per example.
 
     Notes
     -----
@@ -75,6 +86,9 @@ def distillation_loss(student_logits, teacher_logits, labels, *, temperature, al
     student, teacher, dtype = _as_pair(student_logits, teacher_logits)
     work = keras.backend.standardize_dtype(student.dtype)
     refuse_blend(temperature, alpha, work, float(np.finfo(work).tiny))
+    if weights is not None:
+        weights, *counting = _counting(weights, student, teacher, labels)
+        student, teacher, labels = counting
     labels, right = _as_labels(labels, student)
     if 0 in student.shape:
         return ops.cast(ops.sum(student, axis=-1), dtype)
@@ -83,7 +97,7 @@ def distillation_loss(student_logits, teacher_logits, labels, *, temperature, al
         loss = loss + alpha * temperature**2 * _soft(student, teacher, temperature)
     if alpha < 1:
         loss = loss + (1 - alpha) * _hard(student, labels)
-    return ops.cast(loss * right, dtype)
+    return ops.cast(loss * right * (1 if weights is None else weights), dtype)
 
 
 def _as_pair(student, teacher):
@@ -104,6 +118,19 @@ def _as_real(logits):
     if not keras.backend.is_float_dtype(dtype):
         dtype = keras.config.floatx()
     return ops.cast(logits, keras.backend.result_type(dtype, "float32"))
+
+
+def _counting(weights, student, teacher, labels):
+    """Weights in the precision of the logits; the rest with 0 for what does not count."""
+    weights, labels = ops.convert_to_tensor(weights), ops.convert_to_tensor(labels)
+    refuse_weights(weights.shape, student.shape[:-1], _values(weights))
+    weights = ops.cast(weights, student.dtype)  # before: TensorFlow compares no bool with 0
+    counts = weights != 0
+    if fit(labels.shape, counts.shape):  # else it is refused below
+        labels = ops.where(counts, labels, ops.zeros_like(labels))
+    each = ops.expand_dims(counts, -1)
+    student, teacher = (ops.where(each, x, 0) for x in (student, teacher))
+    return weights, student, teacher, labels
 
 
 def _as_labels(labels, logits):

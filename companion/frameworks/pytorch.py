@@ -3,7 +3,13 @@
 import math
 
 from companion._core import as_labels
-from companion.frameworks._checks import refuse_blend, refuse_labels, refuse_logits
+from companion.frameworks._checks import (
+    fit,
+    refuse_blend,
+    refuse_labels,
+    refuse_logits,
+    refuse_weights,
+)
 
 try:
     import torch
@@ -17,7 +23,9 @@ except ImportError as error:
 from companion.frameworks._live_pytorch import looked_at
 
 
-def distillation_loss(student_logits, teacher_logits, labels, *, temperature, alpha):
+def distillation_loss(
+    student_logits, teacher_logits, labels, *, temperature, alpha, weights=None
+):
     """`companion.distillation_loss` on tensors, with its checks and its digits.
 
     Parameters
@@ -33,6 +41,9 @@ def distillation_loss(student_logits, teacher_logits, labels, *, temperature, al
         core: between 3.3e-10 and 3e9 for logits of 32 bits or fewer.
     alpha : float
         Weight of the teacher, in 0..1.
+    weights : Tensor, shape (...), optional
+        One number per example, which multiplies its loss. Where it is 0 the example does not
+        count: its loss is 0, and its label and logits are not looked at.
 
     Returns
     -------
@@ -46,8 +57,8 @@ def distillation_loss(student_logits, teacher_logits, labels, *, temperature, al
     TypeError
         If labels are not integers, T or alpha is not a number, or logits are not real.
     ValueError
-        If shapes do not match, a label leaves 0..K-1, T is past its ends, or alpha leaves
-        0..1.
+        If shapes do not match, a label leaves 0..K-1, T is past its ends, alpha leaves 0..1,
+        or weights are not one finite number per example.
 
     Notes
     -----
@@ -71,6 +82,9 @@ def distillation_loss(student_logits, teacher_logits, labels, *, temperature, al
     student, teacher, dtype = _as_pair(student_logits, teacher_logits)
     info = torch.finfo(student.dtype)
     refuse_blend(temperature, alpha, _name(student.dtype), info.tiny)
+    if weights is not None:
+        weights, *counting = _counting(weights, student, teacher, labels)
+        student, teacher, labels = counting
     labels, right = _as_labels(labels, student)
     if not student.numel():
         return student.sum(dim=-1).to(dtype)
@@ -79,7 +93,7 @@ def distillation_loss(student_logits, teacher_logits, labels, *, temperature, al
         loss = loss + alpha * temperature**2 * _soft(student, teacher, temperature)
     if alpha < 1:
         loss = loss + (1 - alpha) * _hard(student, labels)
-    return (loss * right).to(dtype)
+    return (loss * right * (1 if weights is None else weights)).to(dtype)
 
 
 def _as_pair(student, teacher):
@@ -104,6 +118,17 @@ def _as_real(logits):
 
 def _name(dtype):
     return str(dtype).removeprefix("torch.")
+
+
+def _counting(weights, student, teacher, labels):
+    """Weights in the precision of the logits; the rest with 0 for what does not count."""
+    weights, labels = torch.as_tensor(weights, device=student.device), torch.as_tensor(labels)
+    refuse_weights(weights.shape, student.shape[:-1], _values(weights))
+    counts = weights != 0
+    if fit(labels.shape, counts.shape):  # else it is refused below
+        labels = torch.where(counts, labels, torch.zeros_like(labels))
+    each = counts.unsqueeze(-1)
+    return weights.to(student.dtype), student.where(each, 0), teacher.where(each, 0), labels
 
 
 def _as_labels(labels, logits):
