@@ -322,6 +322,139 @@ KERAS_ARGUMENTS = {name: lambda name=name: keras_loss(name) for name in KERAS_LO
 KERAS_ARGUMENTS["Softmax"] = keras_softmax
 
 
+# Optax
+
+
+@st.composite
+def optax_axis(draw, shape):
+    """The last axis mostly, else one axis, several, all of them, or one that is not there."""
+    one = st.integers(-len(shape) - 1, len(shape))
+    several = st.permutations(range(len(shape))).map(lambda axes: tuple(axes[:2]))
+    return draw(mostly(st.just(-1), one, several, st.none()))
+
+
+@st.composite
+def optax_where(draw, shape, axis):
+    """Nothing, a mask of the entries, or one of the examples."""
+    if draw(st.booleans()) or not shape:
+        return None
+    rng, single = draw(generators), isinstance(axis, int) and -len(shape) <= axis < len(shape)
+    like = draw(st.sampled_from([shape, np.delete(shape, axis) if single else shape]))
+    return np.asarray(rng.random(tuple(like)) < draw(st.sampled_from([0.2, 0.7, 1, 0])))
+
+
+@st.composite
+def optax_dense(draw, of="probs", options=("axis", "where")):
+    shape, dtype = draw(mostly(shapes(1, 4), shapes(0, 4))), draw(dtypes)
+    kind = draw(mostly(st.just(dtype), dtypes))
+    like = draw(other_shapes(shape))
+    names = {"probs": ("logits", "labels"), "targets": ("log_predictions", "targets"),
+             "logs": ("log_predictions", "log_targets")}[of]  # fmt: skip
+    second = logits(like, kind) if of == "logs" else probs(like, kind, None)
+    given = {names[0]: draw(logits(shape, dtype)), names[1]: draw(second)}
+    if "axis" in options:
+        given["axis"] = draw(optax_axis(shape))
+    if "where" in options:
+        given["where"] = draw(optax_where(shape, given["axis"]))
+    return given
+
+
+@st.composite
+def optax_poly(draw):
+    epsilon = draw(st.sampled_from([2.0, 0.0, -1.0]))
+    return draw(optax_dense()) | {"epsilon": epsilon}
+
+
+@st.composite
+def optax_weighted(draw):
+    given = draw(optax_dense(options=()))
+    return {"x": given["logits"], "weights": given["labels"]}
+
+
+@st.composite
+def optax_focal(draw):
+    options = {"alpha": draw(st.sampled_from([None, 0.25, 1.0])),
+               "gamma": draw(st.sampled_from([2.0, 0.0, 0.5]))}  # fmt: skip
+    return draw(optax_dense(options=())) | options
+
+
+@st.composite
+def optax_sparse(draw):
+    shape, dtype = draw(mostly(shapes(1, 4), shapes(0, 4))), draw(dtypes)
+    axis = draw(optax_axis(shape))
+    rest = shape[:-1]
+    if isinstance(axis, int) and -len(shape) <= axis < len(shape):
+        rest = tuple(np.delete(shape, axis))
+    elif isinstance(axis, tuple) and max(axis, default=0) < len(shape):
+        rest = tuple(n for i, n in enumerate(shape) if i not in axis)
+    given = {"logits": draw(logits(shape, dtype)), "axis": axis}
+    given["labels"] = draw(optax_labels(rest, math.prod(shape)))
+    given["where"] = draw(optax_where(shape, axis))
+    return given
+
+
+@st.composite
+def optax_labels(draw, shape, num_classes):
+    rng, low = draw(generators), draw(st.sampled_from([0, 0, -num_classes - 1]))
+    high = draw(st.sampled_from([min(num_classes, 2), num_classes + 2]))
+    y = np.asarray(rng.integers(low, max(high, low + 1), size=draw(other_shapes(shape))))
+    kind = draw(mostly(st.just(np.dtype(np.int64)), st.sampled_from(INTEGERS + FLOATS)))
+    return np.asarray(y).astype(kind)
+
+
+@st.composite
+def optax_scores(draw):
+    shape, dtype = draw(mostly(shapes(1, 3), shapes(1, 4))), draw(st.sampled_from(FLOATS))
+    y = draw(optax_labels(shape[:-1], shape[-1]))
+    return {"scores": draw(logits(shape, dtype)), "labels": y}
+
+
+@st.composite
+def optax_matrix(draw):
+    shape = (draw(st.integers(1, 4)), draw(st.integers(1, 6)))
+    y = draw(generators).integers(
+        -shape[1] - 1, shape[1] + 2, size=draw(other_shapes(shape[:1]))
+    )
+    return {"scores": draw(logits(shape, draw(st.sampled_from(FLOATS[2:])))), "labels": y}
+
+
+@st.composite
+def optax_signed(draw):
+    shape, dtype = draw(shapes(0, 4)), draw(st.sampled_from(FLOATS))
+    kind = draw(mostly(st.just(dtype), st.sampled_from([*FLOATS, *INTEGERS[2:]])))
+    y = draw(generators).choice([-1, 1], size=draw(other_shapes(shape)))
+    return {"predictor_outputs": draw(logits(shape, dtype)),
+            "targets": np.asarray(y).astype(kind)}  # fmt: skip
+
+
+@st.composite
+def optax_bits(draw):
+    shape, dtype = draw(shapes(0, 4)), draw(st.sampled_from([*FLOATS, *INTEGERS[2:]]))
+    y = draw(generators).integers(2, size=draw(other_shapes(shape)))
+    return {"logits": draw(logits(shape, dtype)),
+            "labels": np.asarray(y).astype(draw(dtypes))}  # fmt: skip
+
+
+OPTAX_ARGUMENTS = {
+    "softmax_cross_entropy": optax_dense,
+    "safe_softmax_cross_entropy": lambda: optax_dense(options=()),
+    "softmax_cross_entropy_with_integer_labels": optax_sparse,
+    "poly_loss_cross_entropy": optax_poly,
+    "kl_divergence": lambda: optax_dense(of="targets"),
+    "kl_divergence_with_log_targets": lambda: optax_dense(of="logs"),
+    "generalized_kl_divergence": lambda: optax_dense(of="targets"),
+    "weighted_logsoftmax": optax_weighted,
+    "sigmoid_binary_cross_entropy": lambda: optax_dense(options=()),
+    "sigmoid_focal_loss": optax_focal,
+    "hinge_loss": optax_signed,
+    "perceptron_loss": optax_signed,
+    "sparsemax_loss": optax_bits,
+    "multiclass_hinge_loss": optax_scores,
+    "multiclass_perceptron_loss": optax_scores,
+    "multiclass_sparsemax_loss": optax_matrix,
+}
+
+
 # Outcomes
 
 

@@ -1,8 +1,8 @@
 """The frameworks' losses as executable specifications, in NumPy alone.
 
-`pytorch`, `tensorflow` and `keras` speak each framework's dialect: its names, its argument
-order, its class axis, its defaults, its reductions, and what it does with odd input. They
-are there to be read and compared, not to train with. The rest of the package has one
+`pytorch`, `tensorflow`, `keras` and `optax` speak each framework's dialect: its names, its
+argument order, its class axis, its defaults, its reductions, and what it does with odd input.
+They are there to be read and compared, not to train with. The rest of the package has one
 convention of its own; here the framework is right even where it surprises, and a line says
 so. Tests compare every function with the framework itself, values and gradients, and run
 the frameworks' own tests on it.

@@ -35,5 +35,5 @@ def over_axes(f, x, axes):
     batch, classes = moved.shape[: x.ndim - len(axes)], moved.shape[x.ndim - len(axes) :]
     result = f(moved.reshape(*batch, math.prod(classes)))
     reduced = result.shape[-1] != math.prod(classes)
-    result = result.reshape(*batch, *([1] * len(axes) if reduced else classes))
+    result = result.reshape((*batch, *([1] * len(axes) if reduced else classes)))
     return np.moveaxis(result, last, axes)
