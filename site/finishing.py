@@ -60,7 +60,7 @@ HOME = " - Home"
 # Docstrings and works are English in every edition.
 ENGLISH = re.compile(
     r'(<dl class="py[^"]*"|<div class="citation"[^>]*|<section id="(?:unreleased|id\d+)"'
-    r'|<a class="reference internal nav-link" href="#(?:unreleased|id\d+)"|<div class="calls"'
+    r'|<a class="reference internal nav-link" href="#(?:unreleased|id\d+)"'
     r'|<a class="reference internal" href="[^"]*bibliography\.html#[^"]+"|<em(?=>et al\.<))'
     r"([^>]*>)"
 )

@@ -31,8 +31,9 @@ ARTICLE = re.compile(r"<article\b.*</article>", re.DOTALL)
 # What is on the page for use, not for reading.
 CHROME_TAGS = {"button", "input", "nav", "script", "select", "style", "summary", "svg"}
 CHROME = {
-    "drawing", "headerlink", "letters", "linenos", "onlyprint", "prev-next-area", "row-names",
-    "section-mark", "section-number", "toctree-wrapper", "used-in", "where-to-run",
+    "calls-choice", "drawing", "headerlink", "letters", "linenos", "onlyprint",
+    "prev-next-area", "row-names", "section-mark", "section-number", "toctree-wrapper",
+    "used-in", "where-to-run",
 }  # fmt: skip
 # The words of these stand apart, though there is no space between them.
 APART = {"br", "dd", "div", "dt", "li", "option", "p", "pre", "section", "td", "th", "tr"}
@@ -177,6 +178,8 @@ def step(tag, entry, field, found):
         read_source(tag, begin(found, name, "source"), found)
     elif "one-row" in classes and name:
         read_row(tag, begin(found, name, "row"), found)
+    elif tag.name == "table" and "calls" in classes:
+        read_calls(tag, found)
     elif tag.name == "dl" and "glossary" in classes:
         read_words(tag, found)
     elif tag.name == "dl" and "py" in classes:
@@ -235,6 +238,19 @@ def read_row(tag, entry, found):
     for cell in tag.select(".row-cells > dd"):  # and not, in each row, the titles of columns
         read(cell, entry, "prose", found)
         entry.text["prose"] += " "
+
+
+def read_calls(table, found):
+    """A row of the table of equivalents (calls.py): its calls, and the inputs that are odd."""
+    for body in table.select("tbody[id]"):
+        entry = begin(found, body["id"], "call")
+        head, *lines = body.find_all("tr")
+        read(head, entry, "title", found)
+        for line in lines:
+            for code in line.select("code"):
+                entry.text["code"] += f"{code.get_text()}\n"
+            for given in line.select("dt"):
+                entry.text["prose"] += f"{given.get_text()} · "
 
 
 def read_words(glossary, found):

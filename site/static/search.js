@@ -1,5 +1,5 @@
-// The search. It ranks the entries that site/search_index.py wrote: sections, rows of tables, words
-// of the glossary, functions. All words must be there; if no entry has all, those with most of them come,
+// The search. It ranks the entries that site/search_index.py wrote: sections, rows of tables, calls,
+// words of the glossary, functions. All words must be there; if no entry has all, those with most of them come,
 // and a line says so. What is typed is text everywhere, never HTML and never a pattern.
 (() => {
   "use strict";
@@ -7,12 +7,13 @@
   const ROOT = document.documentElement.dataset.content_root || "./";
   const FIELDS = ["title", "prose", "code", "hidden", "page"];
   const WEIGHTS = {title: 12, prose: 3, code: 1, hidden: 0.4, page: 1.5};
-  const [GLOSSARY_NAME, FUNCTION_NAME] = [8, 5]; // after a heading, the first before prose
+  // After a heading, the first before prose.
+  const [GLOSSARY_NAME, FUNCTION_NAME, CALL_NAME] = [8, 5, 4];
   const ROW = 1.2; // times what its page weighs: what a row says is short and of many things
   const OUTPUT = 3; // in place of code, for a number with decimals: it was copied from one
   const [TITLE, PROSE, CODE, HIDDEN] = [0, 1, 2, 3];
   // What a page is to somebody who searches, and a section among those of its page.
-  const PAGES = [[/\/api_/, 0.15], [/\/(about|teaching|bibliography|index)\./, 0.5], [/\/cheat_sheet/, 0.6], [/\/pitfalls/, 0.5]];
+  const PAGES = [[/\/api_/, 0.15], [/\/(about|teaching|bibliography|index)\./, 0.5], [/\/cheat_sheet/, 0.6], [/\/equivalents/, 0.4], [/\/pitfalls/, 0.5]];
   const SECTIONS = [[/^exercise/, 0.35], [/^(what-you-can-now-say|sources|further-reading)/, 0.7]];
   const SPLIT = 0.6; // log sum exp where log-sum-exp was typed
   const LONGEST = 300; // letters of a query that are read
@@ -360,6 +361,7 @@
         score = hit.like * {
           section: WEIGHTS.title * (0.7 + 0.3 * share),
           row: WEIGHTS.title * (0.2 + 0.8 * share ** 2),
+          call: CALL_NAME * (0.2 + 0.8 * share),
           term: GLOSSARY_NAME,
           function: FUNCTION_NAME * (0.2 + 0.8 * share),
           source: WEIGHTS.prose,

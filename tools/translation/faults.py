@@ -41,7 +41,8 @@ GLOSS = re.compile(rf"^(\*\*[^*]*[{CHINESE}][^*]*\*\*) \(.*\)$")  # a phrase, an
 QUOTED = re.compile(r'"[^"]*"')
 # A message of nothing but names is the same in both languages.
 ONLY_NAMES = (
-    "SciPy PyTorch TensorFlow Keras NumPy JAX Optax softmax log-softmax Softmax nan inf "
+    "SciPy scikit-learn PyTorch TensorFlow Keras NumPy JAX Optax ONNX companion softmax "
+    "log-softmax Softmax nan inf "
     "float16 float32 float64 bfloat16 logit exp log tanh lse max kB MB GB GitHub GitLab CI "
     "MIT BSD-3-Clause pytest torch tensorflow keras axis dim"
 ).split()

@@ -5,6 +5,7 @@ import re
 
 import yaml
 
+from companion.frameworks import table
 from tools.translation.messages import ROOT, markdown
 
 SITE = ROOT / "site"
@@ -26,6 +27,8 @@ def messages_of():
         for path in sorted(ROOT.glob(pattern)):
             for text in of_module(path.read_text(encoding="utf-8")):
                 found.setdefault(text, path.relative_to(ROOT).as_posix())
+    for text in of_calls():
+        found.setdefault(text, "companion/frameworks/table.py")
     for text in of_contents():
         found.setdefault(text, "_config.yml, _toc.yml")
     for name in READMES:
@@ -104,6 +107,16 @@ def _texts(node, constants):
         for part in node.elts:
             inner = part.value if isinstance(part, ast.Starred) else part
             yield from _texts(inner, constants)
+
+
+def of_calls():
+    """What the table of equivalents says in words: of numbers and errors site/calls.py does."""
+    yield from table.TITLES.values()
+    for row in table.ROWS:
+        yield row.name
+        yield from (one.given for one in row.differs)
+    yield from table.AS_IF
+    yield from (call.given for mode in table.MODES for call in mode.calls)
 
 
 def of_contents():
