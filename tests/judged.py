@@ -34,6 +34,7 @@ TOPICS = (
     "derivatives",
     "mse_vs_cross_entropy",
     "one_pass",
+    "relatives",
 )
 ANSWERS = Path(__file__).with_name("answers")
 SEED = 1

@@ -25,6 +25,7 @@ CHAPTERS = (
     "mse_vs_cross_entropy",
     "numerical_stability",
     "one_pass",
+    "relatives",
 )
 PATIENCE = 150_000  # milliseconds for what a cell gives: the machine has other work, too
 CHECK = re.compile(r"^ex\.(\w+)\.check\(", re.MULTILINE)

@@ -13,19 +13,20 @@ HEAVY = ("torch", "tensorflow", "keras", "numba", "matplotlib", "sklearn", "scip
 # Who lives in which room, without `__init__`. A new module says here, by its room, what it may
 # import: the core NumPy and itself, `one_pass` the core too, `book` and `exercises` all of it.
 ROOMS = {
-    "": "_core functions naive information losses derivatives distillation regression datasets",
+    "": "_core functions naive information losses derivatives distillation regression "
+    "relatives datasets",
     "one_pass": "_rows fast compiled streaming linear distributed",
     "diagnose": "arrays findings _kinds _reading _rows _outputs _labels _losses _given "
     "_not_finite _calibration _beside __main__",
     "book": "plotting show measured zh",
-    "equivalents": "_sixteen_bits axes pytorch tensorflow keras",
-    "frameworks": "_checks _live _live_keras _live_pytorch pytorch keras table",
+    "equivalents": "_sixteen_bits axes pytorch tensorflow keras optax",
+    "frameworks": "_calls _checks _live _live_keras _live_pytorch pytorch keras table",
     "exercises": "says running result words shortcuts attempts pristine overview switches "
     "common gradients probes exercise native submission worker judge __main__ derivation "
     "numerical_stability derivatives mse_vs_cross_entropy framework_equivalents distillation "
-    "one_pass self_test pitfalls",
+    "one_pass language_model relatives self_test pitfalls",
 }
-STANDARD = {"dataclasses", "math", "numbers", "operator"}
+STANDARD = {"dataclasses", "functools", "math", "numbers", "operator"}
 FILES = {"companion.datasets": {"pathlib", "typing"}}  # the one of the core that reads a file
 # What a module may load beyond NumPy and the standard library.
 OUTSIDE = {
@@ -86,7 +87,8 @@ def test_the_exercises_load_no_framework():
 JUDGE = """
 import importlib
 from companion.exercises.exercise import Exercise
-topics = "derivation numerical_stability derivatives mse_vs_cross_entropy one_pass".split()
+topics = "derivation numerical_stability derivatives mse_vs_cross_entropy one_pass "
+topics = (topics + "language_model relatives").split()
 for topic in topics:
     for exercise in vars(importlib.import_module(f"companion.exercises.{topic}")).values():
         if isinstance(exercise, Exercise):

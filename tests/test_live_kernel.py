@@ -45,6 +45,7 @@ CHAPTERS = [
     "mse_vs_cross_entropy",
     "numerical_stability",
     "one_pass",
+    "relatives",
 ]
 each_chapter = pytest.mark.parametrize("chapter", CHAPTERS)
 FRAMEWORKS = ("torch", "tensorflow", "keras")

@@ -38,7 +38,7 @@ START = {
     "python_stdlib.zip",
     "python.zip",
 }
-WITHOUT_BUTTONS = ("distillation", "framework_equivalents", "pitfalls")
+WITHOUT_BUTTONS = ("distillation", "framework_equivalents", "language_model", "pitfalls")
 WIDE = "wider than its box: long long"  # what a test prints may be wider, and scrolls
 ZOOMED = (640, "light")  # a window of 1280 pixels at 200 %
 # What the runner adds to a page.

@@ -2,7 +2,7 @@
 
 One module per chapter holds its exercises: `derivation`, `numerical_stability`,
 `derivatives`, `mse_vs_cross_entropy`, `framework_equivalents`, `distillation`, `one_pass`,
-`pitfalls`.
+`language_model`, `relatives`, `pitfalls`.
 Each exercise has `check`, `hint` and `solution`::
 
     from companion.exercises import numerical_stability as ex
@@ -28,5 +28,7 @@ TOPICS = (  # in the order of the chapters
     "framework_equivalents",
     "distillation",
     "one_pass",
+    "language_model",
+    "relatives",
     "pitfalls",
 )
