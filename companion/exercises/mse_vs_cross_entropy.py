@@ -273,7 +273,7 @@ loudest = NumberExercise(
         Mistake(
             "margin",
             float(np.log(2)),
-            "That is the margin of the wrong logit at this point. The probability is asked "
+            "That is the lead of the wrong logit at this point. The probability is asked "
             "for.",
         ),
         Mistake(
@@ -300,7 +300,7 @@ loudest = NumberExercise(
         Mistake(
             "margin-turned",
             -float(np.log(2)),
-            "That is the margin of the true logit at this point. The probability is asked for.",
+            "That is the lead of the true logit at this point. The probability is asked for.",
         ),
         Mistake(
             "one-factor-of-p-wrong-class",
