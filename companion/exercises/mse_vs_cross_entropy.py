@@ -273,8 +273,7 @@ loudest = NumberExercise(
         Mistake(
             "margin",
             float(np.log(2)),
-            "That is the lead of the wrong logit at this point. The probability is asked "
-            "for.",
+            "That is the lead of the wrong logit at this point. The probability is asked for.",
         ),
         Mistake(
             "one-factor-of-p",
