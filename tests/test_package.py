@@ -216,7 +216,7 @@ def call(function, shape, dtype):
     """The results, as a tuple, for uniform distributions: they can be logits, too."""
     given = {"labels": np.zeros(shape[:-1], int), "f": np.sum, "num_classes": 2}
     given |= {"temperature": 2.0, "alpha": 0.5}
-    optional = ("axis", "keepdims", "step")
+    optional = ("axis", "keepdims", "step", "weights")
     names = [name for name in inspect.signature(function).parameters if name not in optional]
     uniform = np.full(shape, 1 / shape[-1]).astype(dtype)
     results = function(**{name: given.get(name, uniform) for name in names})

@@ -83,11 +83,11 @@ FIRST = {
     " | language_model#what-does-a-large-vocabulary-cost",
     # What the chapters on language models and relatives are looked for by.
     "perplexity": "glossary#term-perplexity | language_model#how-many-bits-is-a-character",
-    "nucleus sampling": "glossary#term-top-p | language_model#how-is-the-next-character-drawn",
-    "gradient accumulation": "language_model#the-mean-of-what",
+    "nucleus sampling": "glossary#term-nucleus-sampling",
+    "gradient accumulation": "glossary#term-gradient-accumulation",
     "causal mask": "glossary#term-causal-mask | language_model#who-may-look-where",
     "sparsemax": "glossary#term-sparsemax | relatives#what-if-a-probability-may-be-0",
-    "ArcFace": "relatives#what-does-a-margin-ask",
+    "additive angular margin": "relatives#what-does-a-margin-ask",
     "focal loss": "glossary#term-focal-loss"
     " | relatives#smoothed-labels-and-focal-loss-what-do-they-ask",
     "InfoNCE": "glossary#term-contrastive-loss | relatives#what-is-a-contrastive-loss",
