@@ -57,11 +57,12 @@ THEME = (
 )
 COPYRIGHT = "© Copyright"
 HOME = " - Home"
-# Docstrings and works are English in every edition.
+# Docstrings and works are English in every edition, and so is what is stressed without a
+# Chinese character, such as "et al." and names.
 ENGLISH = re.compile(
     r'(<dl class="py[^"]*"|<div class="citation"[^>]*|<section id="(?:unreleased|id\d+)"'
     r'|<a class="reference internal nav-link" href="#(?:unreleased|id\d+)"'
-    r'|<a class="reference internal" href="[^"]*bibliography\.html#[^"]+"|<em(?=>et al\.<))'
+    r'|<a class="reference internal" href="[^"]*bibliography\.html#[^"]+"|<em(?=>[^<㐀-鿿]+<))'
     r"([^>]*>)"
 )
 # And on pages that have this: terms of the glossary, words of the index, docstrings of modules.
