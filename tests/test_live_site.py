@@ -70,7 +70,7 @@ def test_the_front_page_knows_the_exercises_of_each_chapter(html):
         if LIVE.search(file.read_text(encoding="utf-8")) and file.stem != "index"
     }
     assert pages == with_script
-    assert len(pages) == 5
+    assert len(pages) == 6
 
 
 def test_the_archive_has_what_the_worker_imports(html):
